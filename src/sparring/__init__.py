@@ -1,0 +1,1 @@
+"""GANs for everybody: train, watch, measure, keep."""

@@ -1,0 +1,117 @@
+"""A player in training: its network, its optimiser and the moving average of its weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import FileUnusableError
+from sparring.recipe import Ema, Optim
+from sparring.schedule import value
+
+__all__ = ["Player"]
+
+
+@final
+class Player:
+    """One player. `average` is the network with averaged weights, or None where the recipe keeps none."""
+
+    def __init__(self, name: str, network: nn.Module, optim: Optim | None, ema: Ema | None) -> None:
+        self.name, self.network, self.optim, self.ema = name, network, optim, ema
+        self.parameters = dict(network.named_parameters())
+        self.optimizer = _optimizer(optim, list(self.parameters.values())) if optim else None
+        self.average = copy.deepcopy(network).requires_grad_(False).eval() if ema else None
+        self._on_turn = True
+
+    def take_turn(self, on_turn: bool) -> None:
+        """Freeze or unfreeze: nobody computes weight gradients for a player that is not on turn."""
+        if on_turn != self._on_turn:
+            for parameter in self.parameters.values():
+                parameter.requires_grad_(on_turn)
+            self._on_turn = on_turn
+
+    def gradients(self) -> list[Tensor]:
+        """The gradients of the last backward pass."""
+        return [p.grad for p in self.parameters.values() if p.grad is not None]
+
+    def step(self, seen: int, bad: Tensor) -> None:
+        """One optimiser step at the scheduled rate, masked where `bad` (a float scalar on the device) is 1."""
+        assert self.optimizer is not None
+        assert self.optim is not None
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(value(self.optim.rate, seen))
+            if "betas" in group:
+                group["betas"] = tuple(float(value(beta, seen)) for beta in self.optim.betas)
+        if self.optimizer.defaults.get("fused"):
+            self.optimizer.found_inf = bad  # type: ignore[attr-defined]
+            self.optimizer.step()
+        elif not bad.item():
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def follow(self, images: int, seen: int) -> None:
+        """Move the average towards the weights after a round of so many images, at `seen` in all."""
+        if self.average is None or self.ema is None:
+            return
+        halflife = min(value(self.ema.halflife, seen), self.ema.ramp * seen) if self.ema.ramp else self.ema.halflife
+        keep = 0.5 ** (images / max(float(value(halflife, seen)), 1e-8))
+        mine, theirs = [], []
+        for average, current in zip(_tensors(self.average), _tensors(self.network), strict=True):
+            if average.is_floating_point():
+                mine.append(average)
+                theirs.append(current.detach())
+            else:
+                average.copy_(current)
+        torch._foreach_lerp_(mine, theirs, 1 - keep)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything to save: weights, buffers, optimiser moments, averages."""
+        found = {f"weights.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.average is not None:
+            found |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        if self.optimizer is not None:
+            for name, parameter in self.parameters.items():
+                for key, moment in self.optimizer.state.get(parameter, {}).items():
+                    if isinstance(moment, Tensor):
+                        found[f"optimizer.{name}.{key}"] = moment
+        return found
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` gave; raises FileUnusableError if names or shapes do not fit."""
+        try:
+            self.network.load_state_dict(_under("weights.", state))
+            if self.average is not None:
+                self.average.load_state_dict(_under("average.", state))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise FileUnusableError(f"the checkpoint's {self.name} does not fit this recipe ({reason})") from error
+        if self.optimizer is not None:
+            for name, parameter in self.parameters.items():
+                moments = _under(f"optimizer.{name}.", state)
+                moments = {key: moment for key, moment in moments.items() if "." not in key}
+                if moments:
+                    device = parameter.device
+                    self.optimizer.state[parameter] = {k: m.to(device, copy=True) for k, m in moments.items()}
+
+
+def _optimizer(optim: Optim, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; fused where torch has a fused one, whose step can be masked on the device."""
+    rate = float(value(optim.rate, 0))
+    if optim.kind == "adam":
+        betas = (float(value(optim.betas[0], 0)), float(value(optim.betas[1], 0)))
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=optim.eps, fused=True)
+    if optim.kind == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=optim.momentum, fused=True)
+    return torch.optim.RMSprop(parameters, lr=rate, momentum=optim.momentum, eps=optim.eps, foreach=True)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,0 +1,196 @@
+"""The loop. Every game is played here: players take turns, a turn is one backward pass and one step.
+
+`rounds()` is a generator that yields after every round; training, tests and everything live iterate over it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sparring.chance import draw, generator, seed_of
+from sparring.data.loader import Loader
+from sparring.engine.devices import Devices
+from sparring.engine.players import Player
+from sparring.engine.state import State
+from sparring.errors import DivergedError
+from sparring.objectives.penalties import PenaltyInputs
+from sparring.recipe import BoundRecipe, Penalty, Turn
+from sparring.schedule import value
+
+__all__ = ["Round", "rounds"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that was played: its index, the images seen after it, its global batch, and the state it left."""
+
+    index: int
+    seen: int
+    batch: int
+    state: State
+
+
+def rounds(
+    bound: BoundRecipe,
+    loader: Loader,
+    *,
+    seed: int = 0,
+    state: State | None = None,
+    devices: Devices | None = None,
+    until: float = math.inf,
+) -> Iterator[Round]:
+    """Play rounds until `until` images were seen, going on from `state` (by default from the beginning).
+
+    Every draw is a function of (seed, stream, round, turn, global sample index): stopping after any round and going
+    on from its state gives the same weights, bit for bit. Raises DivergedError before a step that is not finite.
+    """
+    devices = devices or Devices()
+    state = state or State(bound, seed=seed, device=devices.device)
+    recipe = bound.recipe
+    while state.seen < until:
+        batch = max(int(value(recipe.batch, state.seen)), 1)  # type: ignore[arg-type]
+        ordinal = 0
+        for turn in recipe.turns:
+            due = turn.due(state.round, state.seen)
+            for _ in range(turn.times if due else 0):
+                assert due is not None
+                _play(_Table(bound, loader, devices, state, batch, ordinal), due)
+                ordinal += 1
+        state.seen += batch
+        state.round += 1
+        for player in state.players.values():
+            player.follow(batch, state.seen)
+        yield Round(state.round - 1, state.seen, batch, state)
+
+
+def _play(table: _Table, turn: Turn) -> None:
+    """One turn: the sum of its terms, one backward pass, one masked step."""
+    state, devices = table.state, table.devices
+    torch.manual_seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
+    for name, player in state.players.items():
+        player.take_turn(name in turn.players)
+    with devices.precision():
+        values = state.game.terms(turn, _Draw(table, turn), table)
+        total = torch.stack([weight * values[name] for name, weight in _weights(turn, state.seen)]).sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    movers = [state.players[name] for name in turn.players]
+    devices.average_(gradient for player in movers for gradient in player.gradients())
+    norms = {player.name: _norm(player.gradients()) for player in movers}
+    bad = (~torch.isfinite(torch.stack([total.detach(), *norms.values()]))).any()
+    if devices.device.type == "cpu" and bad:
+        raise DivergedError(_evidence(state, turn, values, norms))
+    state.bad.logical_or_(bad)
+    for player in movers:
+        player.step(state.seen, state.bad.float())
+        for constraint in table.bound.recipe.constraints:
+            if constraint.player == player.name:
+                constraint.apply(player.network)
+    who = turn.players[0]
+    state.notes.add({f"{who}/{name}": v.detach() for name, v in values.items()})
+    state.notes.add({f"{name}/gradient": norm for name, norm in norms.items()})
+
+
+def _weights(turn: Turn, seen: int) -> list[tuple[str, float]]:
+    """The turn's terms with their weights now; a lazy penalty makes up for the rounds it rests."""
+    return [
+        (term.name, float(value(term.weight, seen)) * (term.every if isinstance(term, Penalty) else 1))
+        for term in turn.terms
+    ]
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(())
+
+
+def _evidence(state: State, turn: Turn, values: Mapping[str, Tensor], norms: Mapping[str, Tensor]) -> str:
+    """What was not finite, in a sentence."""
+    named = {f"the {name} term": tensor.item() for name, tensor in values.items()}
+    named |= {f"the gradient norm of the {name}": tensor.item() for name, tensor in norms.items()}
+    worst = next((f"{what} is {number}" for what, number in named.items() if not math.isfinite(number)), "the sum is")
+    return (
+        f"training diverged: {worst} in the {' and '.join(turn.players)}'s turn of round {state.round} "
+        f"({state.seen} images seen); no step was taken. Lower the learning rate or raise the penalty's weight"
+    )
+
+
+@final
+class _Table:
+    """The context of one turn: what the engine lends the game."""
+
+    def __init__(
+        self, bound: BoundRecipe, loader: Loader, devices: Devices, state: State, batch: int, ordinal: int
+    ) -> None:
+        self.bound, self.loader, self.devices, self.state = bound, loader, devices, state
+        self.batch, self.ordinal = batch, ordinal
+
+    @property
+    def seen(self) -> int:
+        return self.state.seen
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        return {name: player.network for name, player in self.state.players.items()}
+
+    def mean(self, x: Tensor) -> Tensor:
+        return self.devices.mean(x)
+
+    def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
+        found, state = penalty.of(inputs, self.state.penalties.get(penalty.name, {}))
+        self.state.penalties[penalty.name] = dict(state)
+        return found
+
+    def note(self, **values: Tensor) -> None:
+        self.state.notes.add(values)
+
+    def optimizer_state(self, player: str) -> Mapping[str, Any]:
+        optimizer = self.state.players[player].optimizer
+        assert optimizer is not None
+        named = self.state.players[player].parameters
+        return MappingProxyType({name: MappingProxyType(optimizer.state.get(p, {})) for name, p in named.items()})
+
+
+@final
+class _Draw:
+    """The batch of one turn, drawn when asked for."""
+
+    def __init__(self, table: _Table, turn: Turn) -> None:
+        self._table = table
+        self._global = max(round(table.batch * turn.batch_fraction), 1)
+        self._part = table.devices.share(self._global)
+        self._real: tuple[Tensor, Tensor | None] | None = None
+        self._noises = 0
+
+    @property
+    def size(self) -> int:
+        return self._part.stop - self._part.start
+
+    @property
+    def real(self) -> Tensor:
+        return self._reals()[0]
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self._reals()[1]
+
+    def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
+        table, world = self._table, self._table.devices.world
+        source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
+        self._noises += 1
+        whole = draw((n * world, dim), kind, source)
+        return whole[table.devices.rank * n : (table.devices.rank + 1) * n].to(table.devices.device)
+
+    def _reals(self) -> tuple[Tensor, Tensor | None]:
+        """The next reals of the stream; asking twice in a turn gives the same."""
+        if self._real is None:
+            state, device = self._table.state, self._table.devices.device
+            images, labels = self._table.loader.draw(state.drawn, self._global, self._part)
+            state.drawn += self._global
+            self._real = images.to(device), None if labels is None else labels.to(device)
+        return self._real

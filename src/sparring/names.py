@@ -1,0 +1,109 @@
+"""Names at the border: what exists, by discovery, and what a word on the command line or in a file means.
+
+The module namespace is the registry. A public member of a discovered package can be named by its own name; anything
+else is named `package.module:name` and needs the caller's trust. This is the only module that imports by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sparring.errors import UsageError
+
+__all__ = ["choose", "discover", "member_named", "name_of", "resolve"]
+
+_OPEN = ("recipes", "networks", "objectives", "games", "augment")
+"""The packages whose public members a file may name."""
+
+_WORDS = ("sparring.recipe", "sparring.schedule")
+"""The modules whose dataclasses a recipe file consists of."""
+
+
+@functools.cache
+def discover(package: str) -> Mapping[str, Any]:
+    """All public members of `sparring.<package>`, by `module:name`, in the order of the modules.
+
+    >>> "losses:non_saturating" in discover("objectives")
+    True
+    """
+    root = importlib.import_module(f"sparring.{package}")
+    found = {}
+    for module_info in sorted(pkgutil.iter_modules(root.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{root.__name__}.{module_info.name}")
+        for name in getattr(module, "__all__", ()):
+            member = getattr(module, name)
+            if getattr(member, "__module__", module.__name__) == module.__name__ or not callable(member):
+                found[f"{module_info.name}:{name}"] = member
+    return found
+
+
+def choose(name: str, among: Iterable[str], what: str) -> str:
+    """`name` itself if it is one of `among`; raises UsageError with the nearest names otherwise.
+
+    >>> choose("dcgn", ["dcgan", "r3gan"], "recipe")
+    Traceback (most recent call last):
+    ...
+    sparring.errors.UsageError: there is no recipe 'dcgn'; did you mean 'dcgan'? (there are: dcgan, r3gan)
+    """
+    known = list(among)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise UsageError(f"there is no {what} {name!r}; {hint}(there are: {', '.join(known)})")
+
+
+def name_of(member: Any) -> str:
+    """The full `package.module:name` of a function, a class, or a public value of an open package."""
+    if isinstance(member, type | types.FunctionType):
+        return f"{member.__module__}:{member.__qualname__}"
+    for package in _OPEN:
+        for name, value in discover(package).items():
+            if value is member:
+                return f"sparring.{package}.{name}"
+    raise UsageError(f"{member!r} has no public name; make it a member of a module and list it in __all__")
+
+
+def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
+    """The member that a full name means.
+
+    Only public members of the open packages and of the recipe vocabulary can be named, plus members of the modules
+    in `trust`; everything else is refused before anything is imported.
+    """
+    module, _, member = name.partition(":")
+    if module in _WORDS or any(module.startswith(f"sparring.{package}.") for package in _OPEN):
+        return _public(module, member)
+    if module in set(trust):
+        return functools.reduce(getattr, member.split("."), importlib.import_module(module))
+    raise UsageError(f"{name!r} is not a part of sparring; if you trust that code, pass trust=[{module!r}]")
+
+
+def member_named(name: str) -> Any:
+    """A person's own part, named `package.module:name` on the command line: asking for it is the trust."""
+    module, colon, member = name.partition(":")
+    if not colon:
+        raise UsageError(f"{name!r} does not name a part; write package.module:name")
+    try:
+        return resolve(name, trust=[module])
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{name!r} cannot be imported ({error}); check the name and the working folder") from error
+
+
+def _public(module: str, member: str) -> Any:
+    """A member that its own module lists in `__all__` and defines itself."""
+    try:
+        home = importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(f"{module}:{member} does not exist in this version; update sparring") from error
+    if member not in getattr(home, "__all__", ()):
+        raise UsageError(f"{module}:{member} does not exist in this version; update sparring")
+    found = getattr(home, member)
+    if getattr(found, "__module__", module) != module and callable(found):
+        raise UsageError(f"{module}:{member} is not defined there; name it where it is defined")
+    return found

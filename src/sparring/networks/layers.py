@@ -1,0 +1,137 @@
+"""Bricks that several architectures share: verdicts, the pyramid of sizes, exact foldings, initialisation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, pad
+
+from sparring.errors import ShapeError
+
+__all__ = [
+    "ConvDown",
+    "Pyramid",
+    "UpConv",
+    "Verdict",
+    "fold_down",
+    "fold_up",
+    "initialise_normal",
+    "pyramid",
+]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a discriminator says: raw `logits` `[n, ...]`, and logits of classes `[n, k]` where it tells them apart."""
+
+    logits: Tensor
+    class_logits: Tensor | None = None
+
+    @property
+    def per_image(self) -> Tensor:
+        """One logit per image, `[n]`: patches and scales are averaged here and nowhere else."""
+        return self.logits.flatten(1).mean(1) if self.logits.dim() > 1 else self.logits
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A size as a small base, doubled `doublings` times."""
+
+    base: tuple[int, int]
+    doublings: int
+
+
+def pyramid(shape: tuple[int, int, int]) -> Pyramid:
+    """The pyramid of an image shape (c, h, w), with the shorter side of its base in 4..7.
+
+    Raises ShapeError with the nearest possible size if the sides do not halve so often.
+
+    >>> pyramid((1, 28, 28)), pyramid((3, 64, 96)).base
+    (Pyramid(base=(7, 7), doublings=2), (4, 6))
+    """
+    _, height, width = shape
+    doublings = max(int(math.log2(max(min(height, width), 1) / 4)), 0)
+    step = 2**doublings
+    if min(height, width) < 4 or height % step or width % step:
+        raise ShapeError(
+            f"{height}x{width} pixels do not halve down to a base of 4 to 7; the nearest sizes that do are "
+            f"{' and '.join(_nearest(height, width))} (--size)"
+        )
+    return Pyramid((height // step, width // step), doublings)
+
+
+def _nearest(height: int, width: int) -> list[str]:
+    """The nearest smaller and larger possible sizes, as HxW."""
+    step = 2 ** max(int(math.log2(max(min(height, width), 4) / 4)), 0)
+    down = tuple(max(side // step, 4 if step == 1 else 1) * step for side in (height, width))
+    up = tuple(max(-(-side // step), 4 if step == 1 else 1) * step for side in (height, width))
+    return [f"{h}x{w}" for h, w in dict.fromkeys([down, up])]
+
+
+def fold_up(weight: Tensor) -> Tensor:
+    """The 4x4 kernel of one stride-2 transposed convolution that equals nearest x2 upsampling, then this 3x3 kernel.
+
+    `[out, in, 3, 3]` -> `[in, out, 4, 4]`; same function, same borders, 2.25 times fewer multiply-adds: along each
+    axis two of the three taps of a neighbour fall on the same source pixel and are summed.
+    """
+    first, middle, last = weight.unbind(2)
+    rows = torch.stack([last, middle + last, first + middle, first], 2)
+    first, middle, last = rows.unbind(3)
+    return torch.stack([last, middle + last, first + middle, first], 3).transpose(0, 1)
+
+
+def fold_down(weight: Tensor) -> Tensor:
+    """The 4x4 kernel of one stride-2 convolution that equals this 3x3 kernel, then 2x2 mean pooling.
+
+    `[out, in, 3, 3]` -> `[out, in, 4, 4]`.
+    """
+    shifted = [pad(weight, (dx, 1 - dx, dy, 1 - dy)) for dy in (0, 1) for dx in (0, 1)]
+    return torch.stack(shifted).mean(0)
+
+
+class UpConv(nn.Module):
+    """Nearest x2 upsampling, then a 3x3 convolution, computed as one transposed convolution (see `fold_up`).
+
+    `[n, in, h, w]` -> `[n, out, 2h, 2w]`. The weight is the 3x3 one, so published weights fit.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv_transpose2d(x, fold_up(self.weight), self.bias, stride=2, padding=1)
+
+
+class ConvDown(nn.Module):
+    """A 3x3 convolution, then 2x2 mean pooling, computed as one strided convolution (see `fold_down`).
+
+    `[n, in, 2h, 2w]` -> `[n, out, h, w]`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return conv2d(x, fold_down(self.weight), self.bias, stride=2, padding=1)
+
+
+def initialise_normal(network: nn.Module, std: float = 0.02) -> None:
+    """Weights N(0, std), batch norm's scale N(1, std), biases zero (Radford et al. 2016, section 4)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | UpConv | ConvDown):
+            nn.init.normal_(module.weight, 0.0, std)
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, std)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

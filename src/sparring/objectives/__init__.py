@@ -1,0 +1,1 @@
+"""What players minimise: losses of logits, penalties on gradients, constraints on weights."""

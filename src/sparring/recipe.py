@@ -1,0 +1,293 @@
+"""The vocabulary: what a recipe is made of, and what games and the engine expect of each other.
+
+A recipe chooses a game and its players. In every round the players take turns. A game says what each player
+minimises; the engine says when; neither knows the other. Everything here is frozen data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor, nn
+
+from sparring.errors import UsageError
+from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+from sparring.schedule import Schedule
+
+__all__ = [
+    "Batch",
+    "BoundRecipe",
+    "Constraint",
+    "Context",
+    "Ema",
+    "Facts",
+    "Fitted",
+    "Game",
+    "Optim",
+    "Paper",
+    "Penalty",
+    "Recipe",
+    "Term",
+    "Turn",
+]
+
+Shape: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a turn that the game knows by name: `adversarial`, `cycle`, `reconstruction`, ..."""
+
+    name: str
+    weight: Schedule = 1.0
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """One summand of a turn that works for any game: a function of the discriminator around some images.
+
+    With `every` > 1 it is lazy: computed in one round of `every`, with its weight multiplied by `every`
+    (Karras et al. 2020, appendix B).
+    """
+
+    name: str
+    of: PenaltyFunction
+    weight: Schedule
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One backward pass of a sum of terms and one optimiser step, for one player or several.
+
+    `times` repeats it within a round; `every` takes it in one round of so many; `begin` and `end` bound it in images
+    seen; `batch_fraction` scales its batch against the round's.
+    """
+
+    players: tuple[str, ...]
+    terms: tuple[Term | Penalty, ...] = (Term("adversarial"),)
+    times: int = 1
+    every: int = 1
+    begin: float = 0
+    end: float | None = None
+    batch_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.times < 1 or self.every < 1:
+            raise UsageError(f"turns ({self.times}) and intervals ({self.every}) count from 1; give a larger number")
+        if not self.batch_fraction > 0:
+            raise UsageError(f"a turn needs a batch, not a fraction of {self.batch_fraction}; give a positive number")
+
+    @property
+    def penalties(self) -> tuple[Penalty, ...]:
+        """The terms that are penalties."""
+        return tuple(term for term in self.terms if isinstance(term, Penalty))
+
+    def due(self, round_index: int, seen: int) -> Turn | None:
+        """This turn with the terms that are due in a round, or None where the turn itself rests."""
+        if round_index % self.every or seen < self.begin or (self.end is not None and seen >= self.end):
+            return None
+        terms = tuple(t for t in self.terms if not (isinstance(t, Penalty) and round_index % t.every))
+        return dataclasses.replace(self, terms=terms) if len(terms) < len(self.terms) else self
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A change of a player's weights after each of its steps (WGAN's clipping)."""
+
+    player: str
+    apply: Callable[[nn.Module], None]
+
+
+@dataclass(frozen=True)
+class Optim:
+    """An optimiser: `adam`, `sgd` or `rmsprop`. The rate and Adam's betas may be schedules."""
+
+    kind: str = "adam"
+    rate: Schedule = 2e-4
+    betas: tuple[Schedule, Schedule] = (0.0, 0.99)
+    momentum: float = 0.0
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("adam", "sgd", "rmsprop"):
+            raise UsageError(f"there is no optimiser {self.kind!r}; use adam, sgd or rmsprop")
+
+
+@dataclass(frozen=True)
+class Ema:
+    """A moving average of a player's weights, with a half-life in images so that it means the same at any batch size.
+
+    Early on the half-life is at most `ramp` times the images seen. Running statistics (floating-point buffers) are
+    averaged like weights, because they belong to them; counters (integer buffers) are copied.
+    """
+
+    halflife: Schedule
+    ramp: float = 0.05
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a recipe comes from."""
+
+    authors: str
+    title: str
+    year: int
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.authors} ({self.year}): {self.title}. {self.url}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe is fitted to: the data's shape (c, h, w), classes, training images, and the budget in images."""
+
+    shape: Shape
+    classes: int
+    images: int
+    budget: int
+
+    @property
+    def points(self) -> bool:
+        """Whether the data are points of a plane rather than images."""
+        return self.shape[1:] == (1, 1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A value of a recipe that depends on the data: `rule(facts)` stands in its place after `bind`."""
+
+    rule: Callable[[Facts], Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A game, its players and when they play; free of the data's shape.
+
+    `game` makes the game; `batch` is the number of real images a round adds to `seen`; `optims` and `emas` go by
+    player; `sampler` is the player that is kept; `mirror` flips half of the reals left to right.
+    """
+
+    name: str
+    summary: str
+    papers: tuple[Paper, ...]
+    game: Callable[[], Game]
+    turns: tuple[Turn, ...]
+    optims: Mapping[str, Optim]
+    batch: Schedule | Fitted = 64
+    emas: Mapping[str, Ema] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
+    mirror: bool = False
+    sampler: str = "generator"
+
+    def but(self, **changes: Any) -> Recipe:
+        """A copy with some fields changed; raises UsageError for a field that does not exist."""
+        unknown = sorted(set(changes) - {field.name for field in dataclasses.fields(self)})
+        if unknown:
+            raise UsageError(f"a recipe has no field {unknown[0]!r}; see help(sparring.recipe.Recipe)")
+        return dataclasses.replace(self, **changes)
+
+    def cite(self) -> str:
+        """The papers, one a line."""
+        return "\n".join(str(paper) for paper in self.papers)
+
+    def bind(self, shape: Shape, classes: int, images: int, budget: int) -> BoundRecipe:
+        """Resolve everything that depends on the data and build the players once, to refuse what cannot be.
+
+        Raises ShapeError with the nearest possible sizes, UsageError for numbers that cannot be meant.
+        """
+        facts = Facts(tuple(shape), classes, images, budget)
+        recipe = _fit(self, facts)
+        for turn in recipe.turns:
+            for player in turn.players:
+                if player not in recipe.optims:
+                    raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
+        return BoundRecipe(recipe, facts)
+
+
+@dataclass(frozen=True)
+class BoundRecipe:
+    """A recipe fitted to facts: what `recipe.json` stores and the engine plays."""
+
+    recipe: Recipe
+    facts: Facts
+
+
+class Batch(Protocol):
+    """What a turn draws from, lazily: what is not asked for costs nothing."""
+
+    @property
+    def size(self) -> int:
+        """Images of this turn on this process."""
+
+    @property
+    def real(self) -> Tensor:
+        """Reals `[size, c, h, w]` in [-1, 1] (points as they are); fresh for every turn."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Labels of the reals, int64 `[size]`, or None."""
+
+    def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
+        """Noise `[n, dim]`, a function of (seed, round, turn, global sample index)."""
+
+
+class Context(Protocol):
+    """What the engine lends a game for one turn."""
+
+    @property
+    def seen(self) -> int:
+        """Real images shown before this round."""
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        """All players; those not on turn are frozen."""
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean over the batch of all processes, differentiable; every batch statistic goes through it."""
+
+    def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
+        """The penalty of each image, `[n]`; its state is kept under its name and saved with the run."""
+
+    def note(self, **values: Tensor) -> None:
+        """Numbers for the log, averaged over the interval; no host round trip."""
+
+    def optimizer_state(self, player: str) -> Mapping[str, Any]:
+        """A read-only view of a player's optimiser, for games that look ahead."""
+
+
+class Game(Protocol):
+    """What each player minimises. Built by `Recipe.game()`; its `state` is saved with the run."""
+
+    def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
+        """The players for data of a shape, by name, with initial weights drawn from torch's default generator."""
+
+    def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+        """The value of each of the turn's terms, unweighted: scalars, by name."""
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Tensors the game keeps between rounds; changed in place."""
+
+
+def _fit(thing: Any, facts: Facts) -> Any:
+    """`thing` with every Fitted inside it replaced by its value."""
+    if isinstance(thing, Fitted):
+        return _fit(thing.rule(facts), facts)
+    if isinstance(thing, functools.partial):
+        args, keywords = _fit(thing.args, facts), _fit(thing.keywords, facts)
+        return functools.partial(thing.func, *args, **keywords)
+    if isinstance(thing, tuple):
+        return tuple(_fit(item, facts) for item in thing)
+    if isinstance(thing, Mapping):
+        return {key: _fit(item, facts) for key, item in thing.items()}
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        changes = {f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)}
+        changed = {name: value for name, value in changes.items() if value is not getattr(thing, name)}
+        return dataclasses.replace(thing, **{k: v for k, v in changed.items() if v != getattr(thing, k)})
+    return thing

@@ -1,0 +1,10 @@
+"""The history of GANs as recipes, one file a family: plain functions that return a Recipe.
+
+A recipe's keyword parameters are its flags on the command line.
+"""
+
+from sparring.recipes.original import gan
+from sparring.recipes.convolutional import dcgan
+from sparring.recipes.modern import r3gan
+
+__all__ = ["dcgan", "gan", "r3gan"]

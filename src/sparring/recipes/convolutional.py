@@ -1,0 +1,71 @@
+"""Convolutional GANs with batch norm."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
+
+from sparring.games.unconditional import UnconditionalGame
+from sparring.networks import dcgan as networks
+from sparring.networks import mlp
+from sparring.objectives.losses import non_saturating
+from sparring.recipe import Ema, Facts, Fitted, Optim, Paper, Recipe, Turn
+
+__all__ = ["dcgan"]
+
+_RADFORD = Paper(
+    "Radford, Metz & Chintala",
+    "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+    2016,
+    "https://arxiv.org/abs/1511.06434",
+)
+
+
+def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int = 64, z_dim: int = 100) -> Recipe:
+    """DCGAN: strided convolutions and batch norm in both players (Radford et al. 2016).
+
+    Parameters
+    ----------
+    width
+        Channels of the layer next to the image; the paper's generator has 128 and its batch is 128.
+    rate
+        Adam's learning rate for both players.
+    beta1
+        Adam's momentum.
+    batch
+        Reals of a round.
+    z_dim
+        Dimensions of z.
+    """
+    return Recipe(
+        name="dcgan",
+        summary="strided convolutions and batch norm, the classic baseline",
+        papers=(_RADFORD,),
+        game=partial(
+            UnconditionalGame,
+            generator=Fitted(partial(_generator, width=width, z_dim=z_dim)),
+            discriminator=Fitted(partial(_discriminator, width=width)),
+            loss=non_saturating,
+        ),
+        turns=(Turn(("discriminator",)), Turn(("generator",))),
+        optims={name: Optim(rate=rate, betas=(beta1, 0.999)) for name in ("generator", "discriminator")},
+        emas={"generator": Ema(halflife=Fitted(_halflife))},
+        batch=batch,
+    )
+
+
+def _generator(facts: Facts, *, width: int, z_dim: int) -> partial[nn.Module]:
+    if facts.points:
+        return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
+    return partial(networks.Generator, width=width, z_dim=z_dim)
+
+
+def _discriminator(facts: Facts, *, width: int) -> partial[nn.Module]:
+    if facts.points:
+        return partial(mlp.Discriminator, widths=(4 * width,) * 2)
+    return partial(networks.Discriminator, width=width)
+
+
+def _halflife(facts: Facts) -> float:
+    return facts.budget / 50

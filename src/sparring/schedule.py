@@ -1,0 +1,80 @@
+"""Quantities that change while a run goes on, as functions of `seen` (real images shown so far).
+
+A schedule is a plain number or one of the frozen curves below; all are constant after their end, so a run may go
+on for longer than planned.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["Cosine", "Linear", "Schedule", "Steps", "value"]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `start` to `end` over the images `begin`..`begin + over`.
+
+    >>> [round(Cosine(1.0, 0.0, over=100)(seen), 3) for seen in (0, 50, 100, 200)]
+    [1.0, 0.5, 0.0, 0.0]
+    """
+
+    start: float
+    end: float
+    over: float
+    begin: float = 0
+
+    def __call__(self, seen: float) -> float:
+        share = _share(seen, self.begin, self.over)
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A straight line from `start` to `end` over the images `begin`..`begin + over`.
+
+    >>> [Linear(0.0, 2.0, over=100, begin=100)(seen) for seen in (0, 150, 300)]
+    [0.0, 1.0, 2.0]
+    """
+
+    start: float
+    end: float
+    over: float
+    begin: float = 0
+
+    def __call__(self, seen: float) -> float:
+        return self.start + (self.end - self.start) * _share(seen, self.begin, self.over)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A staircase: `values[i]` from the image `at[i]` on; `at[0]` is 0.
+
+    >>> [Steps(values=(16, 32), at=(0, 1000))(seen) for seen in (0, 999, 1000)]
+    [16, 16, 32]
+    """
+
+    values: tuple[float, ...]
+    at: tuple[float, ...]
+
+    def __call__(self, seen: float) -> float:
+        return [value for value, begin in zip(self.values, self.at, strict=True) if seen >= begin][-1]
+
+
+Schedule: TypeAlias = float | Cosine | Linear | Steps
+
+
+def value(schedule: Schedule, seen: float) -> float:
+    """The value of a schedule after `seen` images.
+
+    >>> value(0.5, 1000), value(Linear(0.0, 1.0, over=10), 5)
+    (0.5, 0.5)
+    """
+    return schedule(seen) if callable(schedule) else schedule
+
+
+def _share(seen: float, begin: float, over: float) -> float:
+    """How much of a curve lies behind, in [0, 1]."""
+    return 1.0 if over <= 0 else min(max((seen - begin) / over, 0.0), 1.0)

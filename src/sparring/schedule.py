@@ -10,7 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Cosine", "Linear", "Schedule", "Steps", "value"]
+from sparring.errors import UsageError
+
+__all__ = ["Cosine", "Linear", "Schedule", "Steps", "images_of", "value"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,20 @@ def value(schedule: Schedule, seen: float) -> float:
 def _share(seen: float, begin: float, over: float) -> float:
     """How much of a curve lies behind, in [0, 1]."""
     return 1.0 if over <= 0 else min(max((seen - begin) / over, 0.0), 1.0)
+
+
+def images_of(count: int | str) -> int:
+    """A number of images as people write it: `20000`, `"500k"`, `"2M"`, `"1.5M"`; raises UsageError for others.
+
+    >>> images_of("2M"), images_of("1.5k"), images_of(64)
+    (2000000, 1500, 64)
+    """
+    text = str(count).strip().lower().replace("_", "").replace(",", "")
+    factor = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-1:], 1)
+    try:
+        number = float(text[:-1] if factor > 1 else text) * factor
+    except ValueError:
+        number = math.nan
+    if not 1 <= number <= 1e12:
+        raise UsageError(f"{count!r} is no number of images; write for example 20000, 500k or 2M")
+    return int(number)

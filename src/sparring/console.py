@@ -1,0 +1,112 @@
+"""What a person sees in the terminal while a run goes on: one live line, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol, final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+__all__ = ["Display", "ProgressStyle", "display", "summary"]
+
+ProgressStyle = Literal["auto", "bar", "lines", "none"]
+
+
+class Display(Protocol):
+    """Something that shows how a run goes."""
+
+    def say(self, text: str) -> None:
+        """One sentence that stays."""
+
+    def show(self, record: Mapping[str, Any], until: int) -> None:
+        """The newest numbers of a run that is to see `until` images."""
+
+
+@contextlib.contextmanager
+def display(style: ProgressStyle) -> Iterator[Display]:
+    """The display of a style; `auto` is a bar on a terminal and lines elsewhere."""
+    if style == "auto":
+        style = "bar" if sys.stderr.isatty() else "lines"
+    if style == "bar":
+        with _bar() as progress:
+            yield _Bar(progress)
+    else:
+        yield _Lines(silent=style == "none")
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """The numbers of a record in a few words: speed, both losses, how often D is right.
+
+    >>> summary({"images_per_second": 160.2, "discriminator/adversarial": 0.61, "generator/adversarial": 0.9, "right": 0.71})
+    '160 images/s  D 0.610  G 0.900  D right 71 %'
+    """
+    words = []
+    if "images_per_second" in record:
+        words.append(f"{record['images_per_second']:.0f} images/s")
+    for letter, player in (("D", "discriminator"), ("G", "generator")):
+        if f"{player}/adversarial" in record:
+            words.append(f"{letter} {record[f'{player}/adversarial']:.3f}")
+    if "right" in record:
+        words.append(f"D right {100 * record['right']:.0f} %")
+    if "real_probability" in record:
+        words.append(f"p(real) {record['real_probability']:.2f}/{record['fake_probability']:.2f}")
+    return "  ".join(words)
+
+
+def _bar() -> Progress:
+    return Progress(
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[seen]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[numbers]}", style="dim"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+@final
+class _Bar:
+    """A live bar on a terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: Any = None
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, record: Mapping[str, Any], until: int) -> None:
+        seen = record["seen"]
+        if self._task is None:
+            self._task = self._progress.add_task("", total=until, completed=seen, seen="", numbers="")
+        self._progress.update(
+            self._task, completed=seen, total=until, seen=f"{seen / 1000:.1f} kimg", numbers=summary(record)
+        )
+
+
+@final
+class _Lines:
+    """A line every few seconds, for logs and pipes."""
+
+    _SECONDS = 10.0
+
+    def __init__(self, *, silent: bool) -> None:
+        self._silent, self._last = silent, 0.0
+
+    def say(self, text: str) -> None:
+        if not self._silent:
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, record: Mapping[str, Any], until: int) -> None:
+        now = time.monotonic()
+        if self._silent or (now - self._last < self._SECONDS and record["seen"] < until):
+            return
+        self._last = now
+        speed = record.get("images_per_second", 0.0)
+        left = f"{(until - record['seen']) / speed:.0f} s left  " if speed else ""
+        self.say(f"{100 * record['seen'] / until:3.0f} %  {record['seen'] / 1000:.1f} kimg  {left}{summary(record)}")

@@ -1,0 +1,114 @@
+"""How fast a recipe plays here: measured on a throw-away state before a run begins, to turn minutes into images."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from sparring.data.loader import Loader
+from sparring.engine.devices import Devices, matrix_rate
+from sparring.engine.rounds import rounds
+from sparring.engine.state import State
+from sparring.errors import UsageError
+from sparring.recipe import BoundRecipe, Penalty
+from sparring.schedule import value
+
+__all__ = ["Pace", "measure_pace"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds and floating-point operations of an image, averaged over the schedule of the batch."""
+
+    seconds_per_image: float
+    operations_per_image: float
+    rate: float
+    """The machine's float32 matrix rate, operations a second."""
+
+    def images(self, minutes: float) -> int:
+        """The images that fit into so many minutes, with 3 % for grids, logs and checkpoints."""
+        return max(int(minutes * 60 * 0.97 / self.seconds_per_image), 1)
+
+    def share(self, images_per_second: float) -> float:
+        """The share of the matrix rate that a speed amounts to."""
+        return images_per_second * self.operations_per_image / self.rate
+
+
+def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, seconds: float = 2.0) -> Pace:
+    """Play a few rounds with the first, the middle and the last batch of the schedule.
+
+    Raises UsageError with the batch that fits if memory runs out.
+    """
+    budget = bound.facts.budget
+    batches = sorted({max(int(value(bound.recipe.batch, budget * share)), 1) for share in (0.0, 0.5, 0.999)})  # type: ignore[arg-type]
+    samples = []
+    for batch in batches:
+        try:
+            samples.append(_time(bound, batch, loader, devices, seconds / len(batches)))
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            raise UsageError(_advice(bound, batch, loader, devices)) from error
+    per_image = [_interpolate(batches, [s for s, _ in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
+    operations = [_interpolate(batches, [o for _, o in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
+    return Pace(sum(per_image) / 50, sum(operations) / 50, matrix_rate(devices.device.type))
+
+
+def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seconds: float) -> tuple[float, float]:
+    """Seconds and operations of an image at a batch."""
+    fixed = replace(bound, recipe=bound.recipe.but(batch=batch))
+    state = State(fixed, seed=0, device=devices.device)
+    playing = rounds(fixed, loader, state=state, devices=devices)
+    cycle = math.lcm(*(t.every for turn in bound.recipe.turns for t in (turn, *_lazy(turn.terms))))
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(cycle):
+            next(playing)
+    for _ in range(2):
+        next(playing)
+    played, begin = 0, time.perf_counter()
+    while played < cycle or time.perf_counter() - begin < seconds:
+        for _ in range(cycle):
+            next(playing)
+        played += cycle
+    if devices.device.type == "cuda":
+        torch.cuda.synchronize()
+    elapsed = time.perf_counter() - begin
+    return elapsed / (played * batch), counter.get_total_flops() / (cycle * batch)
+
+
+def _lazy(terms: tuple[object, ...]) -> list[Penalty]:
+    return [term for term in terms if isinstance(term, Penalty)]
+
+
+def _interpolate(batches: list[int], per_image: list[float], bound: BoundRecipe, seen: float) -> float:
+    """The cost of an image at a moment: costs of a round are linear in the batch between the measured ones."""
+    batch = max(int(value(bound.recipe.batch, seen)), 1)  # type: ignore[arg-type]
+    rounds_cost = [batch_size * cost for batch_size, cost in zip(batches, per_image, strict=True)]
+    for (low, a), (high, b) in zip(zip(batches, rounds_cost), zip(batches[1:], rounds_cost[1:]), strict=False):
+        if low <= batch <= high:
+            return (a + (b - a) * (batch - low) / (high - low)) / batch
+    return per_image[0] if batch <= batches[0] else per_image[-1]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    words = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
+
+
+def _advice(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices) -> str:
+    """The largest halved batch that fits."""
+    smaller = batch // 2
+    while smaller >= 1:
+        try:
+            _time(bound, smaller, loader, devices, 0.0)
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            smaller //= 2
+        else:
+            return f"a batch of {batch} does not fit into memory; {smaller} does (--batch {smaller})"
+    return "not even a batch of 1 fits into memory; use smaller images (--size) or a narrower recipe (--width)"

@@ -1,0 +1,176 @@
+"""A run is a folder: `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/`, `report.html`. One trainer, any readers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import filelock
+
+from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, write_durably
+from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.state import State
+from sparring.errors import DiskError, FileUnusableError, FolderInUseError
+from sparring.pictures import data_url, grid, png
+from sparring.recipe import BoundRecipe
+from sparring.recipe_file import from_json, to_json
+
+__all__ = ["FORMAT", "Run"]
+
+FORMAT = 1
+
+
+@final
+class Run:
+    """A run on disk. Reading needs no lock: files are immutable once they have their name."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """The newest sample grid and where it stands, for notebooks."""
+        grids = self.grids()
+        picture = f'<img alt="samples" src="{data_url(grids[-1][1].read_bytes())}">' if grids else ""
+        seen = grids[-1][0] if grids else 0
+        return f"<p><b>{self.bound.recipe.name}</b> after {seen:,} images</p>{picture}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "recipe.json").exists()
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The content of `recipe.json`; raises FileUnusableError if it is missing, damaged or newer."""
+        path = self.path / "recipe.json"
+        try:
+            card: dict[str, Any] = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise FileUnusableError(f"{self.path} is not a run (it has no recipe.json); give the folder of a run") from error
+        except (OSError, ValueError) as error:
+            raise FileUnusableError(f"{path} cannot be read ({error}); restore it from a copy") from error
+        if not isinstance(card, dict) or "recipe" not in card:
+            raise FileUnusableError(f"{path} is not the record of a run; restore it from a copy")
+        if card.get("format", 0) > FORMAT:
+            raise FileUnusableError(
+                f"{path} has format {card['format']}, this version reads up to {FORMAT}; update sparring"
+            )
+        return card
+
+    @property
+    def bound(self) -> BoundRecipe:
+        """The recipe as it was fitted to the data."""
+        return from_json(self.card["recipe"], trust=self.card.get("trust", ()))
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The newest checkpoint that verifies; raises FileUnusableError if there is none."""
+        found = newest(self.path / "checkpoints")
+        if found is None:
+            raise FileUnusableError(f"{self.path} has no checkpoint yet; let it train a little longer")
+        return found
+
+    @cached_property
+    def generator(self) -> TrainedGenerator:
+        """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
+        bound, checkpoint = self.bound, self.checkpoint
+        tensors, _ = read(checkpoint)
+        name = bound.recipe.sampler
+        network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[name]
+        kind = "average" if name in bound.recipe.emas else "weights"
+        prefix = f"players.{name}.{kind}."
+        weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise FileUnusableError(f"{checkpoint.path} does not fit the run's recipe; was a file replaced?") from error
+        return TrainedGenerator(network, source=f"{bound.recipe.name} {checkpoint.digest}")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The log, without what a resume played again and without a torn last line."""
+        try:
+            lines = (self.path / "log.jsonl").read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        found: list[dict[str, Any]] = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if "resumed_at" in record:
+                    found = [earlier for earlier in found if earlier.get("seen", 0) <= record["resumed_at"]]
+                found.append(record)
+        return found
+
+    def grids(self) -> list[tuple[int, Path]]:
+        """(seen, path) of the sample grids, oldest first."""
+        paths = sorted((self.path / "samples").glob("seen-*.png"))
+        return [(int(path.stem.removeprefix("seen-")), path) for path in paths]
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one trainer of this folder; raises FolderInUseError at once if another process is."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / "LOCK", timeout=0)
+            with lock:
+                for folder in ("samples", "checkpoints"):
+                    (self.path / folder).mkdir(exist_ok=True)
+                    sweep(self.path / folder)
+                sweep(self.path)
+                yield
+        except filelock.Timeout as error:
+            raise FolderInUseError(
+                f"another process is training in {self.path}; wait for it, stop it, or choose another --out"
+            ) from error
+        except (FileExistsError, NotADirectoryError) as error:
+            raise DiskError(f"{self.path} is a file or lies in one; choose another --out") from error
+        except PermissionError as error:
+            raise DiskError(f"{self.path} may not be written by you; choose another --out") from error
+
+    def begin(self, bound: BoundRecipe, card: Mapping[str, Any]) -> None:
+        """Write `recipe.json`: from now on this folder is a run."""
+        content = {"format": FORMAT, **card, "recipe": to_json(bound)}
+        write_durably(self.path / "recipe.json", (json.dumps(content, indent=1) + "\n").encode())
+        self.__dict__.pop("card", None)
+
+    def restore(self, state: State) -> int:
+        """Load the newest intact checkpoint into `state`, note it in the log, and return its `seen`."""
+        found = newest(self.path / "checkpoints", mend=True)
+        if found is not None:
+            tensors, record = read(found)
+            state.load(tensors, record)
+        self.append({"resumed_at": state.seen})
+        return state.seen
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """One line for the log, flushed; a line torn by a kill stays alone on its own."""
+        path = self.path / "log.jsonl"
+        try:
+            with path.open("ab+") as file:
+                if file.tell() and not _ends_a_line(file):
+                    file.write(b"\n")
+                file.write((json.dumps(record) + "\n").encode())
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+                raise
+            raise DiskError(f"{path} could not be written ({os.strerror(error.errno)}); free some space") from error
+
+    def keep_grid(self, seen: int, images: Any) -> Path:
+        """Write the sample grid of a moment."""
+        path = self.path / "samples" / f"seen-{seen:012d}.png"
+        write_durably(path, png(grid(images, columns=8), {"Software": "sparring", "seen": str(seen)}))
+        return path
+
+
+def _ends_a_line(file: Any) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return bool(file.read(1) == b"\n")

@@ -1,0 +1,43 @@
+"""A polite stop: the first signal asks, the second ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import final
+
+__all__ = ["StopRequest", "listening"]
+
+
+@final
+class StopRequest:
+    """Whether a person or a scheduler asked to stop, and with which signal."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def ask(self, number: int, frame: FrameType | None = None) -> None:
+        """Take note of a signal; at the second one the process ends, and the last checkpoint stands."""
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Turn SIGINT, SIGTERM and SIGHUP into a request while the block runs (in the main thread; elsewhere nothing)."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, request.ask) for number in heard}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

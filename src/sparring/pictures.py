@@ -1,0 +1,116 @@
+"""Images as people see them: grids, strips, files. Pure presentation, for every layer above."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from sparring.errors import UsageError
+
+__all__ = ["animate", "data_url", "grid", "picture", "png", "scatter", "to_uint8"]
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8: clamped and rounded, so that -1 is 0 and 1 is 255. Points pass through.
+
+    >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0, 7.0]).view(1, 1, 2, 2)).flatten().tolist()
+    [0, 128, 255, 255]
+    """
+    if images.shape[-2:] == (1, 1):
+        return images
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def picture(image: Tensor) -> Image.Image:
+    """One uint8 image `[c, h, w]` as grey, RGB or RGBA; of other channel counts the first one or three are shown."""
+    channels = image.shape[0] if image.shape[0] in (1, 3, 4) else (3 if image.shape[0] > 4 else 1)
+    pixels = image[:channels].permute(1, 2, 0).contiguous().cpu().numpy()
+    return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+
+
+def grid(images: Tensor, *, columns: int | None = None, gap: int = 1, scale: int = 1) -> Image.Image:
+    """Images `[n, c, h, w]` uint8 side by side on dark ground, `scale` times enlarged; points `[n, 2, 1, 1]` as a scatter.
+
+    >>> grid(torch.zeros(6, 1, 4, 4, dtype=torch.uint8), columns=3).size
+    (16, 11)
+    """
+    if images.shape[-2:] == (1, 1):
+        return scatter(images)
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    first = picture(images[0])
+    width, height = first.width * scale, first.height * scale
+    ground = {"L": 24, "RGB": (24, 24, 27), "RGBA": (0, 0, 0, 0)}[first.mode]
+    sheet = Image.new(first.mode, (columns * (width + gap) + gap, rows * (height + gap) + gap), ground)
+    for place, image in enumerate(images):
+        cell = picture(image).resize((width, height), Image.Resampling.NEAREST)
+        row, column = divmod(place, columns)
+        sheet.paste(cell, (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet
+
+
+def scatter(points: Tensor, *, side: int = 320, reach: float | None = None) -> Image.Image:
+    """Points of the plane `[n, 2, 1, 1]` as dots; `reach` is the half-width of the window, by default their own."""
+    flat = points.detach().flatten(1)[:, :2].float().cpu()
+    reach = reach or max(float(flat.abs().nan_to_num(0).max()) * 1.1, 1e-3) if len(flat) else 1.0
+    sheet = Image.new("RGB", (side, side), (255, 255, 255))
+    pen = ImageDraw.Draw(sheet)
+    for x, y in ((flat / reach + 1) * side / 2).nan_to_num(-9).tolist():
+        pen.ellipse((x - 1.5, side - y - 1.5, x + 1.5, side - y + 1.5), fill=(0, 120, 80))
+    return sheet
+
+
+def png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """A picture as PNG bytes, with text chunks that say where it comes from."""
+    info = PngInfo()
+    for key, word in (text or {}).items():
+        info.add_text(key, word)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    """Bytes as a URL that a page carries in itself."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) -> None:
+    """Write frames as a GIF, WebP or APNG film that loops, or as MP4 where a codec is installed.
+
+    Raises UsageError for other endings.
+    """
+    ending = path.suffix.lower()
+    milliseconds = max(round(1000 * seconds / len(frames)), 20)
+    if ending == ".mp4":
+        _write_mp4(frames, path, fps=1000 / milliseconds)
+        return
+    if ending not in (".gif", ".webp", ".png", ".apng"):
+        raise UsageError(f"a film cannot be written as {ending!r}; use .gif, .webp, .png or .mp4")
+    rest = [frame.copy() for frame in frames[1:]]
+    frames[0].save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: float) -> None:
+    """MP4 by PyAV, an optional package."""
+    try:
+        import av
+    except ImportError as error:
+        raise UsageError("an MP4 needs a codec: pip install av; or write a .gif") from error
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=round(fps))
+        even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)
+        stream.width, stream.height, stream.pix_fmt = *even, "yuv420p"
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_image(frame.convert("RGB").resize(even))):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)

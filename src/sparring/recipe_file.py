@@ -1,0 +1,76 @@
+"""A bound recipe as JSON and back: data with names from a closed registry, never code."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sparring.errors import FileUnusableError, UsageError
+from sparring.names import name_of, resolve
+from sparring.recipe import BoundRecipe
+
+__all__ = ["from_json", "to_json"]
+
+
+def to_json(bound: BoundRecipe) -> dict[str, Any]:
+    """A bound recipe as JSON values: `{"is": name}` for parts, `{"make": name, "with": {...}}` for what they build.
+
+    >>> from sparring.recipes import gan
+    >>> bound = gan().bind((1, 28, 28), 10, images=9000, budget=100_000)
+    >>> from_json(to_json(bound)) == from_json(to_json(from_json(to_json(bound))))
+    True
+    """
+    encoded: dict[str, Any] = _encode(bound)
+    return encoded
+
+
+def from_json(encoded: Mapping[str, Any], *, trust: Iterable[str] = ()) -> BoundRecipe:
+    """The bound recipe that `to_json` gave; raises FileUnusableError where it names what it may not.
+
+    Only public parts of sparring can be named, and those of the modules in `trust`.
+    """
+    try:
+        bound = _decode(encoded, tuple(trust))
+    except (TypeError, KeyError, ValueError) as error:
+        raise FileUnusableError(f"the recipe file is damaged or from another version ({error})") from error
+    except UsageError as error:
+        raise FileUnusableError(f"the recipe file cannot be used: {error}") from error
+    if not isinstance(bound, BoundRecipe):
+        raise FileUnusableError("the recipe file does not hold a bound recipe")
+    return bound
+
+
+def _encode(thing: Any) -> Any:
+    if thing is None or isinstance(thing, bool | int | float | str):
+        return thing
+    if isinstance(thing, functools.partial):
+        if thing.args:
+            raise UsageError(f"{thing} has positional arguments; a recipe's parts take keywords, so that a file can say them")
+        return {"part": name_of(thing.func), "with": _encode(thing.keywords)}
+    if isinstance(thing, Mapping):
+        return {key: _encode(item) for key, item in thing.items()}
+    if isinstance(thing, tuple | list):
+        return [_encode(item) for item in thing]
+    if dataclasses.is_dataclass(thing) and type(thing).__module__ in ("sparring.recipe", "sparring.schedule"):
+        fields = {f.name: _encode(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
+        return {"make": name_of(type(thing)), "with": fields}
+    return {"is": name_of(thing)}
+
+
+def _decode(thing: Any, trust: tuple[str, ...]) -> Any:
+    if isinstance(thing, list):
+        return tuple(_decode(item, trust) for item in thing)
+    if not isinstance(thing, Mapping):
+        return thing
+    if set(thing) == {"is"}:
+        return resolve(thing["is"], trust=trust)
+    if set(thing) == {"part", "with"}:
+        return functools.partial(resolve(thing["part"], trust=trust), **_decode(thing["with"], trust))
+    if set(thing) == {"make", "with"}:
+        maker = resolve(thing["make"], trust=trust)
+        if not dataclasses.is_dataclass(maker):
+            raise UsageError(f"{thing['make']} is not a word of recipes")
+        return maker(**_decode(thing["with"], trust))  # type: ignore[operator]
+    return {key: _decode(item, trust) for key, item in thing.items()}

@@ -1,0 +1,43 @@
+"""TensorBoard, for those who have it: the same numbers as `log.jsonl`, the same grids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from PIL import Image
+
+from sparring.errors import UsageError
+
+__all__ = ["Tracker", "tracker"]
+
+
+@final
+class Tracker:
+    """Writes records and grids where TensorBoard reads them."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """Every number of a record, at its `seen`."""
+        for name, number in record.items():
+            if name not in ("seen", "round") and isinstance(number, int | float):
+                self._writer.add_scalar(name, number, record["seen"])
+        self._writer.flush()
+
+    def picture(self, seen: int, path: Path) -> None:
+        """A sample grid."""
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        self._writer.add_image("samples", pixels, seen, dataformats="HWC")
+
+
+def tracker(folder: Path) -> Tracker:
+    """A tracker that writes to a folder; raises UsageError without TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from error
+    return Tracker(SummaryWriter(str(folder)))

@@ -6,6 +6,7 @@ Layouts are those of torch/serialization.py; everything is read to the CPU and i
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 - zipfile decodes old names with it: now, so that no file makes us import
 import io
 import struct
 import zipfile

@@ -124,7 +124,7 @@ def _train(
         tensorboard=tensorboard,
     )
     records = run.records()
-    scores = next((record["scores"] for record in reversed(records) if "scores" in record), [])
+    scores: list[Any] = next((record["scores"] for record in reversed(records) if "scores" in record), [])
     _answer({"run": str(run.path), "seen": run.checkpoint.seen, "scores": scores}, json, "")
 
 
@@ -321,7 +321,7 @@ def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:
     extra = []
     for parameter in inspect.signature(function).parameters.values():
         note = Parameter(help=described.get(parameter.name, ""), group=group)
-        kind = Annotated[hints.get(parameter.name, str), note]
+        kind: Any = Annotated[hints.get(parameter.name, str), note]
         extra.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     return _train_with(extra)
 

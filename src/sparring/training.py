@@ -136,8 +136,8 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
     split = split_held_out(dataset)
     for line in dataset.report.lines():
         screen.say(line)
-    recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(
-        dataset.shape, gpu=devices.device.type == "cuda"
+    recipe, reason = (
+        (wish.recipe, "as asked") if wish.recipe else default_recipe(dataset.shape, gpu=devices.device.type == "cuda")
     )
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
@@ -225,13 +225,15 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
             )
     size = (recorded["shape"][1], recorded["shape"][2])
     if wish.size not in (None, size):
-        raise UsageError(f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out")
+        raise UsageError(
+            f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out"
+        )
     points = size == (1, 1)
     dataset = open_data(source, size=None if points else size, channels=recorded["channels"])
     if dataset.fingerprint != recorded["fingerprint"]:
         raise DataError(
-            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} images, "
-            f"now {len(dataset)}, or other pixels); restore it, or begin another run"
+            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
+            f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = _Session(run, bound, dataset, split_held_out(dataset), devices, card)
     seen = run.restore(session.state)
@@ -242,7 +244,9 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
         session.until = seen + measure_pace(bound, session.loader, devices).images(wish.minutes)
     screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
     if machine(devices) != card["machine"]:
-        changed = [f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v]
+        changed = [
+            f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v
+        ]
         screen.say(f"not bit for bit what the uninterrupted run would give, because {', '.join(changed)}")
     return session
 

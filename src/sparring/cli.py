@@ -247,7 +247,7 @@ def evaluate(
     /,
     *,
     metrics: str = "fid,kid,is",
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 5000,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: str | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -262,18 +262,22 @@ def evaluate(
     data
         The reals to compare with; by default those held out from the run's training.
     metrics
-        From fid, kid, is, precision_recall, separated by commas.
+        From fid, kid, is (Inception Score), precision_recall, separated by commas.
     n
-        Generated images.
+        Generated images; by default 5,000, or 2,000 where the features are slow.
     features
         The feature network; by default the best one for the images that is at hand.
     seed
         Seed of the first generated image.
     """
+    from sparring.data import open_data
+    from sparring.engine.rundir import Run
     from sparring.evaluation import evaluate as measure
     from sparring.evaluation import sentence
+    from sparring.share.load import load
 
-    scores = measure(run, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
+    subject = Run(run) if Run(run).exists else load(run) if (run / "card.json").exists() else open_data(run)
+    scores = measure(subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
     _answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
 
 

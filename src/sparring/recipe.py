@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from sparring.errors import UsageError
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.schedule import Schedule
+from sparring.schedule import Schedule, value
 
 __all__ = [
     "Batch",
@@ -117,6 +118,8 @@ class Optim:
     def __post_init__(self) -> None:
         if self.kind not in ("adam", "sgd", "rmsprop"):
             raise UsageError(f"there is no optimiser {self.kind!r}; use adam, sgd or rmsprop")
+        if isinstance(self.rate, int | float) and not 0 < self.rate < math.inf:
+            raise UsageError(f"a learning rate of {self.rate} cannot be; give a number above 0, such as 0.0002")
 
 
 @dataclass(frozen=True)
@@ -219,8 +222,14 @@ class Recipe:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
-        with torch.device("meta"):  # shapes without memory: refuses what cannot be built
-            recipe.game().build(facts.shape, facts.classes)
+        if value(recipe.batch, 0) < 1:
+            raise UsageError(f"a batch of {value(recipe.batch, 0)} cannot be; give 1 or more")
+        try:
+            with torch.device("meta"):  # shapes without memory
+                recipe.game().build(facts.shape, facts.classes)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{self.name} cannot be built with these parameters ({reason}); change them") from error
         return BoundRecipe(recipe, facts)
 
 

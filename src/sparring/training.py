@@ -367,7 +367,7 @@ def _finish(session: _Session, state: State, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
     run.__dict__.pop("generator", None)
-    scores = evaluate(run, metrics=("fid",), device=session.devices.device, dataset=session.dataset)
+    scores = evaluate(run, metrics=("fid", "kid"), device=session.devices.device)
     run.append({"seen": state.seen, "scores": [score.to_json() for score in scores]})
     report = write_report(run)
     for score in scores:

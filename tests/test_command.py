@@ -161,7 +161,7 @@ def test_a_second_trainer_is_refused_and_changes_nothing(data: Path, tmp_path: P
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(whole), str(out)], check=True)
-    newest, before, *_ = checkpoints(out / "checkpoints")
+    newest, *_ = checkpoints(out / "checkpoints")
     content = bytearray(newest.path.read_bytes())
     content[len(content) // 2] ^= 1
     newest.path.write_bytes(bytes(content))
@@ -259,5 +259,9 @@ def test_nonsense_gets_one_sentence(
 
 def test_help_is_immediate() -> None:
     """No torch for --help."""
-    code = "import sys; from sparring.cli import main\ntry: main(['--help'])\nexcept SystemExit: assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from sparring.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: assert 'torch' not in sys.modules"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,41 @@
+"""Precision and recall against torch-fidelity and against sets whose overlap is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+from sparring.errors import DataError
+from sparring.features import Features
+from sparring.metrics.precision_recall import manifold_overlap
+
+
+def draw(n: int, d: int, seed: int, scale: float = 1.0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * scale
+
+
+@pytest.mark.parametrize("save_cpu_ram", [False, True])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.5])
+def test_equals_torch_fidelity(scale: float, save_cpu_ram: bool) -> None:
+    x, y = draw(1300, 16, 1), draw(500, 16, 2, scale)
+    theirs = prc_features_to_metric(y, x, prc_neighborhood=3, save_cpu_ram=save_cpu_ram, verbose=False)
+    precision, recall = manifold_overlap(Features(x), Features(y))
+    assert precision.value == pytest.approx(theirs[KEY_METRIC_PRECISION], abs=1e-6)
+    assert recall.value == pytest.approx(theirs[KEY_METRIC_RECALL], abs=1e-6)
+    assert precision.name == "precision"
+    assert recall.name == "recall"
+
+
+def test_a_generator_that_copies_half_of_the_data() -> None:
+    # two far clusters of 50; the fakes are the first
+    first, second = draw(50, 4, 3), draw(50, 4, 4) + 1e3
+    precision, recall = manifold_overlap(Features(torch.cat([first, second])), Features(first.clone()))
+    assert (precision.value, recall.value) == (1.0, 0.5)
+    # Wilson's interval for 50 of 100, by hand
+    assert (round(recall.low, 4), round(recall.high, 4)) == (0.4038, 0.5962)
+
+
+def test_a_set_without_neighbours() -> None:
+    with pytest.raises(DataError, match="at least 4"):
+        manifold_overlap(Features(draw(10, 2, 1)), Features(draw(3, 2, 2)))

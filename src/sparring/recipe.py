@@ -67,7 +67,8 @@ class Turn:
     """One backward pass of a sum of terms and one optimiser step, for one player or several.
 
     `times` repeats it within a round; `every` takes it in one round of so many; `begin` and `end` bound it in images
-    seen; `batch_fraction` scales its batch against the round's.
+    seen; `batch_fraction` scales its batch against the round's. `awake` players do not move in this turn, but what
+    they make in it keeps its graph, for the game to use in their own turn of the same round.
     """
 
     players: tuple[str, ...]
@@ -77,6 +78,7 @@ class Turn:
     begin: float = 0
     end: float | None = None
     batch_fraction: float = 1.0
+    awake: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.times < 1 or self.every < 1:

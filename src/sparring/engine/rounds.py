@@ -74,7 +74,7 @@ def _play(table: _Table, turn: Turn) -> None:
     state, devices = table.state, table.devices
     torch.manual_seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
     for name, player in state.players.items():
-        player.take_turn(name in turn.players)
+        player.take_turn(name in turn.players or name in turn.awake)
     with devices.precision():
         values = state.game.terms(turn, _Draw(table, turn), table)
         total = torch.stack([weight * values[name] for name, weight in _weights(turn, state.seen)]).sum()

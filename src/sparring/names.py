@@ -18,7 +18,7 @@ from sparring.errors import UsageError
 
 __all__ = ["choose", "discover", "member_named", "name_of", "resolve"]
 
-_OPEN = ("recipes", "networks", "objectives", "games", "augment")
+_OPEN = ("recipes", "networks", "objectives", "games")
 """The packages whose public members a file may name."""
 
 _WORDS = ("sparring.recipe", "sparring.schedule")

@@ -280,14 +280,12 @@ def _fit(thing: Any, facts: Facts) -> Any:
     if isinstance(thing, Fitted):
         return _fit(thing.rule(facts), facts)
     if isinstance(thing, functools.partial):
-        args, keywords = _fit(thing.args, facts), _fit(thing.keywords, facts)
-        return functools.partial(thing.func, *args, **keywords)
+        keywords = {key: _fit(item, facts) for key, item in thing.keywords.items()}
+        return functools.partial(thing.func, *thing.args, **keywords)
     if isinstance(thing, tuple):
         return tuple(_fit(item, facts) for item in thing)
     if isinstance(thing, Mapping):
         return {key: _fit(item, facts) for key, item in thing.items()}
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        changes = {f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)}
-        changed = {name: value for name, value in changes.items() if value is not getattr(thing, name)}
-        return dataclasses.replace(thing, **{k: v for k, v in changed.items() if v != getattr(thing, k)})
+    if dataclasses.is_dataclass(thing) and type(thing).__module__ == __name__:
+        return dataclasses.replace(thing, **{f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)})
     return thing

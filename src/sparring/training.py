@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 import time
@@ -12,8 +13,9 @@ from typing import Any, final
 
 from sparring import __version__
 from sparring.console import Display, ProgressStyle, display
-from sparring.data import Channels, Dataset, Split, open_data, split_held_out
+from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.options import Channels
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices, machine, matrix_rate
 from sparring.engine.pace import measure_pace
@@ -132,7 +134,7 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         _refuse_existing(Run(out))
     dataset = open_data(wish.data, size=wish.size, channels=wish.channels)
     split = split_held_out(dataset)
-    for line in dataset.report.sentences():
+    for line in dataset.report.lines():
         screen.say(line)
     recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(
         dataset.shape, gpu=devices.device.type == "cuda"
@@ -150,7 +152,7 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         f"{1 / pace.seconds_per_image:.0f} images/s on {devices.threads} thread{'s' * (devices.threads > 1)} "
         "(--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{dataset.name}-{recipe.name}")
+    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
     card = {
         "sparring": __version__,
         "seed": wish.seed,
@@ -187,6 +189,11 @@ def _free_run(name: str) -> Run:
     """The first free folder under `runs/`."""
     candidates = (Path("runs") / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
     return Run(next(path for path in candidates if not path.exists()))
+
+
+def _slug(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
 
 
 def _begin(session: _Session) -> None:

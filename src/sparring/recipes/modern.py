@@ -46,7 +46,7 @@ def r3gan(
     Parameters
     ----------
     width
-        Channels of the stages up to 32 px; the paper has 768, by default 64 on the scale of a CPU.
+        Channels of the stages up to 32 px; the paper has 768, the default is 32, on the scale of a CPU.
     blocks
         Residual blocks of a stage.
     gamma
@@ -90,13 +90,13 @@ def r3gan(
 def _generator(facts: Facts, *, width: int | None, blocks: int, z_dim: int) -> partial[nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(width or 128,) * 3)
-    return partial(networks.Generator, width=width or 64, blocks=blocks, z_dim=z_dim)
+    return partial(networks.Generator, width=width or 32, blocks=blocks, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int | None, blocks: int) -> partial[nn.Module]:
     if facts.points:
         return partial(mlp.Discriminator, widths=(width or 128,) * 3)
-    return partial(networks.Discriminator, width=width or 64, blocks=blocks)
+    return partial(networks.Discriminator, width=width or 32, blocks=blocks)
 
 
 def _batch(facts: Facts) -> int:

@@ -78,6 +78,12 @@ def test_aliases_and_re_exports_are_followed(modules):
     assert run_text(text)["root"]()[0] == "deep"
 
 
+def test_a_statement_of_two_names_is_written_once(modules):
+    text = bundle(modules(one="A, B = 1, 2\ndef root(): return A + B\n"), allowed=[])
+    assert run_text(text)["root"]() == 3
+    assert text.body.count("A, B = 1, 2") == 1
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [

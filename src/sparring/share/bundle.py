@@ -98,9 +98,9 @@ class _Collector:
 
     def _section(self, module: str) -> str:
         source = self._sources[module]
-        reached = [name for name in source.definitions if (module, name) in self._names]
+        reached = {node: name for name, node in source.definitions.items() if (module, name) in self._names}
         texts = []
-        for name in reached:
+        for name in reached.values():  # one name of each statement: `a, b = 1, 2` is written once
             new = {used: self.reach(module, used) for used in [name, *source.uses(name)]}
             texts.append(source.text(name, {old: now for old, now in new.items() if old != now}))
         title = f"# ---- {module} "

@@ -84,18 +84,17 @@ class Run:
     @cached_property
     def generator(self) -> TrainedGenerator:
         """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
-        bound, checkpoint = self.bound, self.checkpoint
-        tensors, _ = read(checkpoint)
+        return self.generator_at(self.checkpoint)
+
+    def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:
+        """The generator of one checkpoint; raises FileUnusableError if it is damaged or does not fit the recipe."""
+        bound = self.bound
         name = bound.recipe.sampler
-        network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[name]
         kind = "average" if name in bound.recipe.emas else "weights"
         prefix = f"players.{name}.{kind}."
+        tensors, _ = read(checkpoint)
         weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise FileUnusableError(f"{checkpoint.path} does not fit the run's recipe; was a file replaced?") from error
-        return TrainedGenerator(network, source=f"{bound.recipe.name} {checkpoint.digest}")
+        return TrainedGenerator.of(bound, weights, source=f"{bound.recipe.name} {checkpoint.digest}")
 
     def records(self) -> list[dict[str, Any]]:
         """The log, without what a resume played again and without a torn last line."""

@@ -206,7 +206,7 @@ def interpolate(
     from sparring.share.load import load
 
     frames = walk(load(run), _numbers(seeds), steps=steps, how=how)
-    written = [write_strip(frames, out, columns=steps + 1)]
+    written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     _answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
 

@@ -27,7 +27,7 @@ from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, DivergedError, Interrupted, UsageError
 from sparring.evaluation import evaluate, sentence
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.recipe_file import to_json
+from sparring.recipe_file import foreign_modules, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.report import write_report
 from sparring.schedule import images_of
@@ -72,9 +72,10 @@ def train(
     _check(images, minutes, threads, seed)
     devices = Devices(device, threads)
     wish = _Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
+    trusted = foreign_modules(recipe) if recipe else ()
     with display(progress if devices.main else "none") as screen, listening() as stop:
         if resume:
-            run = _run_to_resume(out)
+            run = _run_to_resume(out, trusted)
             with run.locked():
                 session = _resume(run, wish, devices, screen)
                 return _finish(session, _play(session, stop, screen, tensorboard), screen)
@@ -153,6 +154,7 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         "(--minutes and --images change it)"
     )
     run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
+    run.trust = foreign_modules(recipe)
     card = {
         "sparring": __version__,
         "seed": wish.seed,
@@ -201,10 +203,10 @@ def _begin(session: _Session) -> None:
     session.run.begin(session.bound, session.card)
 
 
-def _run_to_resume(out: str | Path | None) -> Run:
+def _run_to_resume(out: str | Path | None, trust: tuple[str, ...]) -> Run:
     if out is None:
         raise UsageError("resume needs to know which run; give its folder by --out")
-    run = Run(out)
+    run = Run(out, trust=trust)
     if not run.exists:
         raise UsageError(f"{run.path} holds no run to resume; leave --resume out to begin one")
     return run

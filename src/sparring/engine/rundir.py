@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -28,10 +28,14 @@ FORMAT = 1
 
 @final
 class Run:
-    """A run on disk. Reading needs no lock: files are immutable once they have their name."""
+    """A run on disk. Reading needs no lock: files are immutable once they have their name.
 
-    def __init__(self, path: str | Path) -> None:
+    `trust` are the modules, beside sparring's own, whose parts its recipe may name; a run cannot grant that itself.
+    """
+
+    def __init__(self, path: str | Path, *, trust: Iterable[str] = ()) -> None:
         self.path = Path(path)
+        self.trust = tuple(trust)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -71,7 +75,7 @@ class Run:
     @property
     def bound(self) -> BoundRecipe:
         """The recipe as it was fitted to the data."""
-        return from_json(self.card["recipe"], trust=self.card.get("trust", ()))
+        return from_json(self.card["recipe"], trust=self.trust)
 
     @property
     def checkpoint(self) -> Checkpoint:

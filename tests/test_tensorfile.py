@@ -1,12 +1,12 @@
 """Files that should be read: what torch wrote and we read is equal; what we write is the same every time."""
 
 import io
-import json
-import pickle  # noqa: S403 - only to write what the reader must read without it
+import pickle
 import random
-import struct
+import sys
 from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import pytest
 import torch
@@ -67,14 +67,24 @@ BASE = torch.arange(24.0).reshape(4, 6)
 VALUES = {
     "scalars": [None, True, False, 0, -1, 255, 65535, -(1 << 31), 1 << 40, -(1 << 200), 1.5, float("inf"), 2 - 3j],
     "texts": ["", "é", "a" * 300, b"", b"\xff\x00", b"b" * 300, "\n\x00"],
-    "containers": {"t": (), "t1": (1,), "t5": (1, 2, 3, 4, 5), "l": [[], [1]], "d": {1: {2.5: {None: ("k",)}}, (1, "a"): 0}},
+    "containers": {
+        "t": (),
+        "t1": (1,),
+        "t5": (1, 2, 3, 4, 5),
+        "l": [[], [1]],
+        "d": {1: {2.5: {None: ("k",)}}, (1, "a"): 0},
+    },
     "sets": [set(), {1, "a", (2, 3)}, frozenset({b"x", None})],
     "ordered": OrderedDict(b=1, a=OrderedDict()),
     "torch values": [torch.Size([2, 3]), torch.device("cpu"), torch.device("cuda", 1), torch.float32, torch.bfloat16],
     "0-dim": torch.tensor(3.5),
     "empty": [torch.empty(0), torch.empty(3, 0, 2, dtype=torch.int64)],
     "views": [BASE, BASE.T, BASE[1:3, ::2], BASE[0], BASE[2, 3], torch.ones(1).expand(5, 4)],
-    "grad": [torch.ones(2, requires_grad=True), nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(1, dtype=int), False)],
+    "grad": [
+        torch.ones(2, requires_grad=True),
+        nn.Parameter(torch.ones(2)),
+        nn.Parameter(torch.ones(1, dtype=int), False),
+    ],
     "nested": {"a": {"b": [torch.ones(1), {"c": (torch.zeros(2),)}]}, "epoch": 3},
     "optimiser": torch.optim.Adam([nn.Parameter(torch.ones(3))]).state_dict(),
     "many": {f"layer.{i}.weight": torch.full((2,), float(i)) for i in range(500)},
@@ -84,10 +94,7 @@ VALUES = {
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("name", VALUES)
 def test_what_torch_wrote_reads_the_same(tmp_path, name, container):
-    read = reread(tmp_path, VALUES[name], container)
-    if container == PLAIN and name == "torch values":
-        assert read[0] == VALUES[name][0]
-    assert same(read, VALUES[name])
+    assert same(reread(tmp_path, VALUES[name], container), VALUES[name])
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -117,7 +124,7 @@ def test_state_dict_keeps_its_metadata_and_loads(tmp_path, container):
 
 def test_attributes_of_an_ordered_dict_cannot_shadow_its_methods(tmp_path):
     table = OrderedDict(a=1)
-    table.items = "shadow"
+    table.keys = "shadow"
     table._metadata = "not a table"
     assert vars(reread(tmp_path, table, PLAIN)) == {}
 
@@ -151,18 +158,23 @@ def test_a_whole_saved_module_gives_its_state_dict(tmp_path, container):
     assert same(tensors_of(reread(tmp_path, {"G_ema": net}, container)), dict(net.state_dict(keep_vars=True)))
 
 
-def test_nvidia_persistent_objects_give_their_state_dict(tmp_path):
-    """The layout of torch_utils/persistence.py in NVlabs/stylegan2-ada-pytorch: `__reduce__` gives (function, (meta,))."""
+def test_nvidia_persistent_objects_give_their_state_dict(tmp_path, monkeypatch):
+    """Laid out as by torch_utils/persistence.py of NVlabs/stylegan2-ada-pytorch: a function called with (meta,)."""
+
+    class Persistent:
+        def __reduce__(self):
+            return module._reconstruct_persistent_obj, (meta,)
+
+    module = ModuleType("torch_utils.persistence")
+    module._reconstruct_persistent_obj = FunctionType((lambda meta: None).__code__, {}, "_reconstruct_persistent_obj")
+    module._reconstruct_persistent_obj.__module__ = module.__name__
+    module._reconstruct_persistent_obj.__qualname__ = "_reconstruct_persistent_obj"
+    monkeypatch.setitem(sys.modules, "torch_utils", ModuleType("torch_utils"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     net = nn.Sequential(nn.Linear(2, 3))
-    meta = {"type": "class", "module_src": "import os", "class_name": "Generator", "state": net.__getstate__()}
-    stand_in = pickle.dumps({"G_ema": Reduced(meta), "D": Reduced(meta), "z": None}, protocol=4)
-    name = f"{Reduced.__module__}".encode()
-    assert name in stand_in
-    program = stand_in.replace(_short("__reduced__"), _short("_reconstruct_persistent_obj"))
-    path = tmp_path / "network.pkl"
-    path.write_bytes(_without_frames(program))
-    read = read_torch_file(path)
-    assert list(read) == ["G_ema", "D", "z"]
+    meta = {"type": "class", "module_src": "import os", "class_name": "Generator", "state": vars(net)}
+    read = reread(tmp_path, {"G_ema": Persistent(), "D": Persistent(), "augment_pipe": None}, PLAIN)
+    assert read["G_ema"].name == "torch_utils.persistence._reconstruct_persistent_obj"
     assert same(tensors_of(read), dict(net.state_dict(keep_vars=True)))
     assert same(tensors_of(read, wrapper="D"), tensors_of(read))
 
@@ -195,10 +207,10 @@ def test_no_state_dict_is_said(value, wrapper, message):
         tensors_of(value, wrapper=wrapper)
 
 
-def test_twenty_thousand_tensors_are_within_the_limits(tmp_path):
-    state = {f"layers.{i}.weight": torch.full((1,), float(i)) for i in range(20_000)}
+def test_five_thousand_tensors_are_within_the_limits(tmp_path):
+    state = {f"layers.{i}.weight": torch.full((1,), float(i)) for i in range(5_000)}
     read = reread(tmp_path, state, ZIP)
-    assert len(read) == 20_000
+    assert len(read) == 5_000
     assert read["layers.777.weight"] == 777
 
 
@@ -252,7 +264,7 @@ def test_hash_is_of_names_dtypes_shapes_and_values():
     ]
     assert len({hash_of(variant) for variant in variants}) == len(variants)
     # sha256 of the 25 bytes '["a", "torch.int8", [1]]\x07', by coreutils.
-    expected = "PLACEHOLDER"
+    expected = "a7d23c9e928c583925c5af9139d9eb79081f00b40ae603e3954d8512407b80d9"
     assert hash_of({"a": torch.tensor([7], dtype=torch.int8)}) == expected
 
 
@@ -280,12 +292,13 @@ def test_unwritable_path_is_said(tmp_path):
 
 
 def test_damaged_files_are_refused_or_keep_their_shapes(tmp_path):
-    """Bit flips, cuts, splices: 700 of them. Only flips in names, numbers or (in legacy files) data may pass."""
+    """Bit flips, cuts, splices: 700 of them. What still reads, reads no more than there was, and from zips the same."""
     state = OrderedDict(w=torch.arange(6.0).reshape(2, 3), b=nn.Parameter(torch.ones(2)), n=torch.tensor(3))
     originals = {container: torch_bytes({"model": state, "step": 5}, container) for container in CONTAINERS}
     originals["safe"] = serialise({name: tensor.detach() for name, tensor in state.items()}, {"seen": "1"})
     dice = random.Random(0)
     path = tmp_path / "damaged"
+    whole = hash_of(state)
     outcomes: Counter[str] = Counter()
     for round_number in range(700):
         container = [*originals][round_number % len(originals)]
@@ -297,8 +310,10 @@ def test_damaged_files_are_refused_or_keep_their_shapes(tmp_path):
             outcomes["refused"] += 1
             continue
         outcomes["read"] += 1
-        elements = sum(tensor.numel() for tensor in read.values())
-        assert elements * 16 <= len(damaged) + (64 << 20)
+        if container == ZIP:  # its checksums leave nothing that matters unnoticed
+            assert hash_of(read) == whole
+        elements = [tensor.numel() for tensor in read.values()]
+        assert max(elements) <= 6  # the largest storage in the file: no damage makes more of it
     assert outcomes["refused"] > 300
     assert outcomes["read"] > 10  # otherwise this says nothing about what survives
 
@@ -314,17 +329,3 @@ def _damaged(data: bytes, dice: random.Random) -> bytes:
     for _ in range(dice.choice([1, 1, 1, 4])):
         changed[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
     return bytes(changed)
-
-
-class Reduced:
-    """Writes itself as a call of `torch_utils.persistence._reconstruct_persistent_obj`."""
-
-    def __init__(self, meta: dict[str, object]) -> None:
-        self.meta = meta
-
-    def __reduce__(self):
-        return __reduced__, (self.meta,)
-
-
-def __reduced__(meta):
-    return meta

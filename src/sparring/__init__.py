@@ -1,1 +1,75 @@
-"""GANs for everybody: train, watch, measure, keep."""
+"""GANs for everybody: train, watch, measure, keep.
+
+import sparring as sp
+
+run = sp.train(sp.recipes.dcgan(), data="photos/", size=64, minutes=30, out="runs/photos")
+run.generator.sample(64, seed=0)
+sp.evaluate(run)
+sp.export(run, "photos-gan/")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparring import recipes
+    from sparring.data import open_data
+    from sparring.engine.rounds import rounds
+    from sparring.engine.rundir import Run
+    from sparring.engine.sampler import TrainedGenerator
+    from sparring.errors import SparringError
+    from sparring.evaluation import evaluate
+    from sparring.latent.interpolate import interpolate
+    from sparring.recipe import Recipe
+    from sparring.report import write_report
+    from sparring.share.export import export
+    from sparring.share.load import load
+    from sparring.training import train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Recipe": "sparring.recipe",
+    "Run": "sparring.engine.rundir",
+    "SparringError": "sparring.errors",
+    "TrainedGenerator": "sparring.engine.sampler",
+    "evaluate": "sparring.evaluation",
+    "export": "sparring.share.export",
+    "interpolate": "sparring.latent.interpolate",
+    "load": "sparring.share.load",
+    "open_data": "sparring.data",
+    "rounds": "sparring.engine.rounds",
+    "train": "sparring.training",
+    "write_report": "sparring.report",
+}
+
+__all__ = [
+    "Recipe",
+    "Run",
+    "SparringError",
+    "TrainedGenerator",
+    "evaluate",
+    "export",
+    "interpolate",
+    "load",
+    "open_data",
+    "recipes",
+    "rounds",
+    "train",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: `import sparring` itself is immediate."""
+    if name == "recipes":
+        return importlib.import_module("sparring.recipes")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sparring' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

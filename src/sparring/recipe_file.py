@@ -47,7 +47,9 @@ def _encode(thing: Any) -> Any:
         return thing
     if isinstance(thing, functools.partial):
         if thing.args:
-            raise UsageError(f"{thing} has positional arguments; a recipe's parts take keywords, so that a file can say them")
+            raise UsageError(
+                f"{thing} has positional arguments; a recipe's parts take keywords, so that a file can say them"
+            )
         return {"part": name_of(thing.func), "with": _encode(thing.keywords)}
     if isinstance(thing, Mapping):
         return {key: _encode(item) for key, item in thing.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 import time
@@ -12,8 +13,9 @@ from typing import Any, final
 
 from sparring import __version__
 from sparring.console import Display, ProgressStyle, display
-from sparring.data import Channels, Dataset, Split, open_data, split_held_out
+from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.options import Channels
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices, machine, matrix_rate
 from sparring.engine.pace import measure_pace
@@ -132,10 +134,10 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         _refuse_existing(Run(out))
     dataset = open_data(wish.data, size=wish.size, channels=wish.channels)
     split = split_held_out(dataset)
-    for line in dataset.report.sentences():
+    for line in dataset.report.lines():
         screen.say(line)
-    recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(
-        dataset.shape, gpu=devices.device.type == "cuda"
+    recipe, reason = (
+        (wish.recipe, "as asked") if wish.recipe else default_recipe(dataset.shape, gpu=devices.device.type == "cuda")
     )
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
@@ -150,7 +152,7 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         f"{1 / pace.seconds_per_image:.0f} images/s on {devices.threads} thread{'s' * (devices.threads > 1)} "
         "(--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{dataset.name}-{recipe.name}")
+    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
     card = {
         "sparring": __version__,
         "seed": wish.seed,
@@ -189,6 +191,11 @@ def _free_run(name: str) -> Run:
     return Run(next(path for path in candidates if not path.exists()))
 
 
+def _slug(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
+
+
 def _begin(session: _Session) -> None:
     _refuse_existing(session.run)
     session.run.begin(session.bound, session.card)
@@ -218,13 +225,15 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
             )
     size = (recorded["shape"][1], recorded["shape"][2])
     if wish.size not in (None, size):
-        raise UsageError(f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out")
+        raise UsageError(
+            f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out"
+        )
     points = size == (1, 1)
     dataset = open_data(source, size=None if points else size, channels=recorded["channels"])
     if dataset.fingerprint != recorded["fingerprint"]:
         raise DataError(
-            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} images, "
-            f"now {len(dataset)}, or other pixels); restore it, or begin another run"
+            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
+            f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = _Session(run, bound, dataset, split_held_out(dataset), devices, card)
     seen = run.restore(session.state)
@@ -235,7 +244,9 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
         session.until = seen + measure_pace(bound, session.loader, devices).images(wish.minutes)
     screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
     if machine(devices) != card["machine"]:
-        changed = [f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v]
+        changed = [
+            f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v
+        ]
         screen.say(f"not bit for bit what the uninterrupted run would give, because {', '.join(changed)}")
     return session
 
@@ -356,7 +367,7 @@ def _finish(session: _Session, state: State, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
     run.__dict__.pop("generator", None)
-    scores = evaluate(run, metrics=("fid",), device=session.devices.device, dataset=session.dataset)
+    scores = evaluate(run, metrics=("fid", "kid"), device=session.devices.device)
     run.append({"seen": state.seen, "scores": [score.to_json() for score in scores]})
     report = write_report(run)
     for score in scores:

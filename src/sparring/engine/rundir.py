@@ -1,4 +1,4 @@
-"""A run is a folder: `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/`, `report.html`. One trainer, any readers."""
+"""A run is a folder: `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/`, `report.html`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Run:
         try:
             card: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError as error:
-            raise FileUnusableError(f"{self.path} is not a run (it has no recipe.json); give the folder of a run") from error
+            raise FileUnusableError(
+                f"{self.path} is not a run (it has no recipe.json); give the folder of a run"
+            ) from error
         except (OSError, ValueError) as error:
             raise FileUnusableError(f"{path} cannot be read ({error}); restore it from a copy") from error
         if not isinstance(card, dict) or "recipe" not in card:

@@ -1,4 +1,4 @@
-"""The two-player game: a generator turns z into images, a discriminator tells them from reals (Goodfellow et al. 2014)."""
+"""The two-player game: a generator turns z into images, a discriminator tells them from reals."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class UnconditionalGame:
         fake.requires_grad_("fake" in wanted)
         real = batch.real.requires_grad_("real" in wanted)
         if self.together:
-            real_logits, fake_logits = self._judge(ctx, torch.cat([real, fake])).split([len(real), len(fake)])
+            logits = self._judge(ctx, torch.cat([real, fake]))
+            real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
         else:
             real_logits, fake_logits = self._judge(ctx, real), self._judge(ctx, fake)
         self._note(ctx, real_logits.detach(), fake_logits.detach())
@@ -93,9 +94,7 @@ class UnconditionalGame:
         verdict: Verdict = ctx.players["discriminator"](images)
         return verdict.per_image
 
-    def _pairs(
-        self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor, ctx: Context
-    ) -> Tensor:
+    def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor, ctx: Context) -> Tensor:
         """The loss of each pair; of all pairs where there are more of one side, which leaves its mean unchanged."""
         if self.loss.pairing == "average":
             real, fake = real - ctx.mean(fake), fake - ctx.mean(real)

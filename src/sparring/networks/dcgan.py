@@ -23,7 +23,13 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, z_dim: int = 100, z_kind: str = "normal"
+        self,
+        shape: tuple[int, int, int],
+        classes: int = 0,
+        *,
+        width: int = 64,
+        z_dim: int = 100,
+        z_kind: str = "normal",
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
@@ -35,7 +41,7 @@ class Generator(nn.Module):
             layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False))
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(True)]
         last = nn.ConvTranspose2d if sizes.doublings else nn.Conv2d
-        layers += [last(widths[-1], shape[0], **_kernel(sizes.doublings), bias=False), nn.Tanh()]
+        layers += [last(widths[-1], shape[0], *_kernel(sizes.doublings), bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         initialise_normal(self)
 
@@ -51,7 +57,7 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         widths = [width * min(2**stage, 8) for stage in range(max(sizes.doublings, 1))]
-        first = nn.Conv2d(shape[0], widths[0], **_kernel(sizes.doublings), bias=False)
+        first = nn.Conv2d(shape[0], widths[0], *_kernel(sizes.doublings), bias=False)
         self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for inputs, outputs in pairwise(widths):
             convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
@@ -71,6 +77,6 @@ class Discriminator(nn.Module):
         return Verdict(self.head(self.features(x)[-1]).flatten())
 
 
-def _kernel(doublings: int) -> dict[str, int]:
-    """Halving and doubling layers are 4x4 with stride 2; a size that is its own base keeps its pixels."""
-    return {"kernel_size": 4, "stride": 2, "padding": 1} if doublings else {"kernel_size": 3, "stride": 1, "padding": 1}
+def _kernel(doublings: int) -> tuple[int, int, int]:
+    """Kernel, stride, padding: 4x4 layers halve and double; a size that is its own base keeps its pixels."""
+    return (4, 2, 1) if doublings else (3, 1, 1)

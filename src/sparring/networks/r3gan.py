@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad
+from torch.nn.functional import conv2d, leaky_relu
 
 from sparring.networks.layers import Verdict, pyramid
 
@@ -137,12 +137,9 @@ class _Up(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.convolution = _Convolution(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        self.register_buffer("filter", _binomial() * 4, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.convolution(x)
-        kernel = self.filter.to(x.dtype).expand(x.shape[1], 1, 3, 3)
-        return conv_transpose2d(x, kernel, stride=2, groups=x.shape[1])[:, :, :-1, :-1]
+        return _stretch(_stretch(self.convolution(x), 2), 3)
 
 
 class _Down(nn.Module):
@@ -151,22 +148,31 @@ class _Down(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.convolution = _Convolution(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        self.register_buffer("filter", _binomial(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.filter.to(x.dtype).expand(x.shape[1], 1, 3, 3)
-        x = conv2d(pad(x, (1, 0, 1, 0)), kernel, stride=2, groups=x.shape[1])
-        return self.convolution(x)  # type: ignore[no-any-return]
+        shrunk: Tensor = self.convolution(_shrink(_shrink(x, 2), 3))
+        return shrunk
+
+
+def _stretch(x: Tensor, axis: int) -> Tensor:
+    """Twice as long: [.., (x[i-1] + x[i]) / 2, x[i], ..], zero before the first.
+
+    Written as sums, since a depth-wise convolution is slow to differentiate twice; the phase is the reference's.
+    """
+    before = torch.cat([torch.zeros_like(x.narrow(axis, 0, 1)), x.narrow(axis, 0, x.shape[axis] - 1)], axis)
+    return torch.stack([(before + x) / 2, x], axis + 1).flatten(axis, axis + 1)
+
+
+def _shrink(x: Tensor, axis: int) -> Tensor:
+    """Half as long: (x[2i-1] + 2 x[2i] + x[2i+1]) / 4, zero before the first."""
+    even, odd = x.unflatten(axis, (-1, 2)).unbind(axis + 1)
+    before = torch.cat([torch.zeros_like(odd.narrow(axis, 0, 1)), odd.narrow(axis, 0, odd.shape[axis] - 1)], axis)
+    shrunk: Tensor = (before + odd) / 4 + even / 2
+    return shrunk
 
 
 def _activate(x: Tensor, bias: Tensor) -> Tensor:
     return leaky_relu(x + bias[:, None, None], _SLOPE)
-
-
-def _binomial() -> Tensor:
-    """[1, 2, 1] in both directions, sum 1, `[1, 1, 3, 3]`."""
-    line = torch.tensor([1.0, 2.0, 1.0]) / 4
-    return (line[:, None] * line)[None, None]
 
 
 def _weight(outputs: int, inputs: int, kernel: int, *, gain: float = 1.0, linear: bool = False) -> nn.Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -10,7 +11,7 @@ from sparring.games.unconditional import UnconditionalGame
 from sparring.networks import dcgan as networks
 from sparring.networks import mlp
 from sparring.objectives.losses import non_saturating
-from sparring.recipe import Ema, Facts, Fitted, Optim, Paper, Recipe, Turn
+from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 
 __all__ = ["dcgan"]
 
@@ -44,24 +45,24 @@ def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int
         papers=(_RADFORD,),
         game=partial(
             UnconditionalGame,
-            generator=Fitted(partial(_generator, width=width, z_dim=z_dim)),
-            discriminator=Fitted(partial(_discriminator, width=width)),
+            generator=fitted(partial(_generator, width=width, z_dim=z_dim)),
+            discriminator=fitted(partial(_discriminator, width=width)),
             loss=non_saturating,
         ),
         turns=(Turn(("discriminator",)), Turn(("generator",))),
         optims={name: Optim(rate=rate, betas=(beta1, 0.999)) for name in ("generator", "discriminator")},
-        emas={"generator": Ema(halflife=Fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(_halflife))},
         batch=batch,
     )
 
 
-def _generator(facts: Facts, *, width: int, z_dim: int) -> partial[nn.Module]:
+def _generator(facts: Facts, *, width: int, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
     return partial(networks.Generator, width=width, z_dim=z_dim)
 
 
-def _discriminator(facts: Facts, *, width: int) -> partial[nn.Module]:
+def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Discriminator, widths=(4 * width,) * 2)
     return partial(networks.Discriminator, width=width)

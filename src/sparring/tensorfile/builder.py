@@ -256,6 +256,12 @@ def _encoded(build: Builder, arguments: Arguments) -> bytes:
         raise FileUnusableError(f"bytes are spelt as {shown(text)}, which is not Latin-1 text") from None
 
 
+def _no_bytes(build: Builder, arguments: Arguments) -> bytes:
+    """`bytes()`: how protocol 2 spells the empty byte string."""
+    _exactly(arguments, 0)
+    return b""
+
+
 def _bytes_of_a_file(build: Builder, arguments: Arguments) -> object:
     """`torch.storage._load_from_bytes`: a whole torch file inside this one, read by the same rules."""
     (data,) = _exactly(arguments, 1)
@@ -311,5 +317,7 @@ _CONSTRUCTORS: dict[str, Callable[[Builder, Arguments], object]] = {
     "__builtin__.frozenset": _frozenset,
     "builtins.complex": _complex,
     "__builtin__.complex": _complex,
+    "builtins.bytes": _no_bytes,
+    "__builtin__.bytes": _no_bytes,
     "_codecs.encode": _encoded,
 }

@@ -1,0 +1,114 @@
+"""Which images belong to which class, told by folders or by a `dataset.json` beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sparring.data.decoding import signature
+from sparring.data.listing import Listing
+from sparring.data.material import FileStamp
+from sparring.data.report import Refused, printable
+
+__all__ = ["Layout", "is_picture_name", "lay_out"]
+
+_PICTURE_SUFFIXES = frozenset((
+    ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg",
+    ".ico", ".psd", ".jp2", ".jxl", ".tga",
+))  # fmt: skip
+_LABEL_FILE = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files that may be images, the class of each (None: unlabelled), the class names, and what to tell."""
+
+    files: tuple[FileStamp, ...]
+    labels: tuple[int, ...] | None
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def lay_out(listing: Listing, *, unwrap: bool) -> Layout:
+    """One class per top folder, everything below it included.
+
+    `unwrap` looks through single folders at the top, as archives have them. Images beside the folders mean that the
+    folders are no classes; a label file in NVIDIA's form (`dataset.json`) wins over folders.
+    """
+    files = tuple(file for file in listing.files if PurePosixPath(file.name).name != _LABEL_FILE)
+    labelled = _from_label_file(listing, files)
+    if labelled is not None:
+        return labelled
+    depth = _wrapping_depth(files) if unwrap else 0
+    tops = [_parts(file)[depth] if len(_parts(file)) > depth + 1 else None for file in files]
+    folders = sorted({top for top in tops if top is not None})
+    if not folders:
+        return Layout(files, None, ())
+    loose = (file for file, top in zip(files, tops, strict=True) if top is None)
+    if any(_is_picture(listing, file) for file in loose):
+        note = f"Images lie beside {len(folders)} sub-folders, so folders are not taken as classes."
+        return Layout(files, None, (), (note,))
+    if len(folders) == 1:
+        note = f"Only one sub-folder ({printable(folders[0])}), so the images are taken as unlabelled."
+        return Layout(files, None, (), (note,))
+    inside = tuple(file for file, top in zip(files, tops, strict=True) if top is not None)
+    number = {name: index for index, name in enumerate(folders)}
+    labels = tuple(number[top] for top in tops if top is not None)
+    return Layout(inside, labels, tuple(printable(name) for name in folders))
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether the name claims to be an image, of an accepted format or not.
+
+    >>> is_picture_name("a/b.PNG"), is_picture_name("readme.txt")
+    (True, False)
+    """
+    return PurePosixPath(name).suffix.lower() in _PICTURE_SUFFIXES
+
+
+def _parts(file: FileStamp) -> list[str]:
+    return file.name.split("/")
+
+
+def _wrapping_depth(files: tuple[FileStamp, ...]) -> int:
+    """How many folders all files share, as long as one more folder level lies below."""
+    if not files:
+        return 0
+    depth = 0
+    while len({tuple(_parts(file)[: depth + 1]) for file in files}) == 1 and all(
+        len(_parts(file)) > depth + 1 for file in files
+    ):
+        if not any(len(_parts(file)) > depth + 2 for file in files):
+            return depth
+        depth += 1
+    return depth
+
+
+def _is_picture(listing: Listing, file: FileStamp) -> bool:
+    if is_picture_name(file.name):
+        return True
+    try:
+        return signature(listing.read(file)) is not None
+    except Refused:
+        return False
+
+
+def _from_label_file(listing: Listing, files: tuple[FileStamp, ...]) -> Layout | None:
+    """The layout of StyleGAN's data sets, whose numbered folders are no classes; None where there is no such file."""
+    stamp = next((file for file in listing.files if file.name == _LABEL_FILE), None)
+    if stamp is None:
+        return None
+    try:
+        content = json.loads(listing.read(stamp))
+        pairs = content["labels"]
+        table = None if pairs is None else {str(name): int(label) for name, label in pairs}
+    except (Refused, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if table is None or not any(file.name in table for file in files):
+        return Layout(files, None, (), (f"Unlabelled, as {_LABEL_FILE} says.",))
+    known = tuple(file for file in files if file.name in table)
+    values = sorted({table[file.name] for file in known})
+    number = {value: index for index, value in enumerate(values)}
+    labels = tuple(number[table[file.name]] for file in known)
+    return Layout(known, labels, tuple(map(str, values)), (f"Labels from {_LABEL_FILE}.",))

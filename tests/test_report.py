@@ -195,7 +195,8 @@ def test_a_run_that_has_just_begun_has_a_report(tmp_path, log, grids):
     reader, _ = read(run)
     assert ("No numbers yet" in reader.text) == (log == 0)
     assert ("No pictures yet" in reader.text) == (grids == 0)
-    assert ("training" in reader.text) == (grids < 2)  # the second grid lies at the end of the budget
+    assert ("train to the end" in reader.text) == (grids < 2)
+    assert ("training" in reader.text.split()) == (grids < 2)  # the second grid lies at the end of the budget
 
 
 def test_standing_is_said_or_judged(tmp_path):

@@ -123,15 +123,17 @@ def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) 
     return facts
 
 
-def commands(run: Run) -> list[Fact]:
-    """How to go on, ready to copy."""
+def commands(run: Run, seen: int) -> list[Fact]:
+    """How to go on, ready to copy: to the end of the budget, or beyond it where it was seen."""
     path = shlex.quote(str(run.path))
     budget = run.bound.facts.budget
+    resume = f"sparring train --resume --out {path}"
+    longer = Fact("train twice as long", f"{resume} --images {2 * budget}", code=True)
     return [
         Fact("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples", code=True),
-        Fact("train twice as long", f"sparring train --resume --out {path} --images {2 * budget}", code=True),
+        longer if seen >= budget else Fact("train to the end", resume, code=True),
         Fact("measure it", f"sparring evaluate {path}", code=True),
-        Fact("ask what went wrong", f"sparring diagnose {path}", code=True),
+        Fact("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif", code=True),
         Fact("take the generator along", f"sparring export {path} --to safetensors", code=True),
     ]
 

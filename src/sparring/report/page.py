@@ -93,7 +93,7 @@ def _page(run: Run, standing: Standing | None) -> str:
             game=description.game_facts(bound),
             facts=description.data_facts(card),
             origin=description.origin_facts(card, records),
-            commands=description.commands(run),
+            commands=description.commands(run, seen),
             alt=_alt,
         )
     )

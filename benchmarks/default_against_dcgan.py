@@ -43,19 +43,19 @@ def main() -> None:
     rows = []
     for seed in range(options.seeds):
         for name, play in (("ours", ours), ("baseline", baseline)):
-            for seconds, distance, images in play(dataset, split.train, devices, options.seconds, seed, judge):
+            images = None
+            for seconds, distance, images in play(dataset, split.train, devices, options.seconds, seed, judge):  # noqa: B007
                 rows.append({"who": name, "seed": seed, "cpu_seconds": round(seconds, 1), "distance": distance})
                 print(rows[-1], flush=True)
-            if seed == 0:
+            if seed == 0 and images is not None:
                 options.out.mkdir(parents=True, exist_ok=True)
                 grid(images[:64], columns=8, scale=2).save(options.out / f"{name}.png")
     result = {"threads": options.threads, "seconds": options.seconds, "torch": torch.__version__, "rows": rows}
     (options.out / "curves.json").write_text(json.dumps(result, indent=1) + "\n")
     for seed in range(options.seeds):
         last = {r["who"]: r["distance"] for r in rows if r["seed"] == seed}
-        print(
-            f"seed {seed}: ours {last['ours']:.1f}, baseline {last['baseline']:.1f}, ratio {last['ours'] / last['baseline']:.2f}"
-        )
+        ratio = last["ours"] / last["baseline"]
+        print(f"seed {seed}: ours {last['ours']:.2f}, baseline {last['baseline']:.2f}, ratio {ratio:.2f}")
 
 
 class _Judge:

@@ -94,7 +94,7 @@ def _reals(subject: Subject, data: str | Path | Dataset | None) -> tuple[Tensor,
         if not isinstance(subject, Run):
             raise UsageError("there is nothing to compare with; name the real images as well")
         return _held_out(subject)
-    dataset = data if isinstance(data, Dataset) else open_data(data, **_like(subject))
+    dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject))
     return _all(dataset), {"data": dataset.fingerprint[:16], "split": f"all of {dataset.name}"}
 
 
@@ -115,14 +115,14 @@ def _held_out(run: Run) -> tuple[Tensor, dict[str, str]]:
     return dataset.images(held_out), {"data": dataset.fingerprint[:16], "split": "held out from training"}
 
 
-def _like(subject: Subject) -> dict[str, tuple[int, int]]:
-    """The size the reals must have to be compared with a subject's images."""
+def _size_of(subject: Subject) -> tuple[int, int] | None:
+    """The size the reals must have to be compared with a subject's images; None for points."""
     if isinstance(subject, Dataset):
-        shape = subject.shape
+        height, width = subject.shape[1:]
     else:
         generator = subject.generator if isinstance(subject, Run) else subject
-        shape = tuple(generator.sample(1).shape[1:])
-    return {} if shape[1:] == (1, 1) else {"size": (shape[1], shape[2])}
+        height, width = generator.sample(1).shape[2:]
+    return None if (height, width) == (1, 1) else (height, width)
 
 
 def _fakes(subject: Subject, n: int, seed: int) -> Tensor:

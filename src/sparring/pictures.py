@@ -36,14 +36,16 @@ def picture(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 
-def grid(images: Tensor, *, columns: int | None = None, gap: int = 1, scale: int = 1) -> Image.Image:
+def grid(
+    images: Tensor, *, columns: int | None = None, gap: int = 1, scale: int = 1, reach: float | None = None
+) -> Image.Image:
     """Images `[n, c, h, w]` uint8 side by side, `scale` times enlarged; points `[n, 2, 1, 1]` as a scatter.
 
     >>> grid(torch.zeros(6, 1, 4, 4, dtype=torch.uint8), columns=3).size
     (16, 11)
     """
     if images.shape[-2:] == (1, 1):
-        return scatter(images)
+        return scatter(images, reach=reach)
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     first = picture(images[0])

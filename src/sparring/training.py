@@ -265,7 +265,7 @@ def _play(session: _Session, stop: StopRequest, screen: Display, tensorboard: bo
         keeper.after(played)
         if stop.signal is not None:
             keeper.checkpoint(last=True)
-            write_report(run)
+            write_report(run, standing="stopped")
             raise Interrupted(
                 f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: "
                 f"sparring train --resume --out {shlex.quote(str(run.path))}",
@@ -290,7 +290,8 @@ class _Keeper:
         self._last_report = self._begun
         self._failures = 0
         self._saved = -1
-        self._z = None
+        dataset = session.dataset
+        self._reach = 1.3 * float(dataset.images(session.split.train).abs().max()) if dataset.points else None
 
     def after(self, played: Round) -> None:
         """Whatever is due after a round: the record before the checkpoint, so that no resume loses a line."""
@@ -304,7 +305,7 @@ class _Keeper:
             self.grid()
             self.checkpoint(last=False)
             if time.perf_counter() - self._last_report > 20:
-                write_report(self._session.run)
+                write_report(self._session.run, standing="training")
                 self._last_report = time.perf_counter()
 
     def record(self) -> None:
@@ -341,7 +342,7 @@ class _Keeper:
         sampler = TrainedGenerator(player.average or player.network)
         images = sampler.sample(_GRID)
         player.network.train(training)
-        path = session.run.keep_grid(session.state.seen, images)
+        path = session.run.keep_grid(session.state.seen, images, reach=self._reach)
         if self._tracking:
             self._tracking.picture(session.state.seen, path)
 

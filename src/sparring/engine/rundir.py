@@ -169,10 +169,10 @@ class Run:
                 raise
             raise DiskError(f"{path} could not be written ({os.strerror(error.errno)}); free some space") from error
 
-    def keep_grid(self, seen: int, images: Any) -> Path:
-        """Write the sample grid of a moment."""
+    def keep_grid(self, seen: int, images: Any, *, reach: float | None = None) -> Path:
+        """Write the sample grid of a moment; of points, in a window of half-width `reach`."""
         path = self.path / "samples" / f"seen-{seen:012d}.png"
-        write_durably(path, png(grid(images, columns=8), {"Software": "sparring", "seen": str(seen)}))
+        write_durably(path, png(grid(images, columns=8, reach=reach), {"Software": "sparring", "seen": str(seen)}))
         return path
 
 

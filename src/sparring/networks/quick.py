@@ -52,7 +52,7 @@ class Generator(nn.Module):
         self.head = nn.Conv2d(widths[-1], shape[0] * self.factor**2, 3, padding=1)
         _initialise(self.entry, z_dim, gain=1.0)
         _initialise(self.head, 9 * widths[-1], gain=0.5)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.entry(z).view(len(z), *self.base, -1).permute(0, 3, 1, 2)
@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
         flat = widths[-1] * math.prod(sizes.base)
         self.dense = _initialise(nn.Linear(flat, dense), flat)
         self.head = _initialise(nn.Linear(dense, 1), dense, gain=1.0)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations of every convolution, `[n, c, h, w]`, and of the dense layer, `[n, dense]`."""

@@ -5,7 +5,7 @@ A recipe's keyword parameters are its flags on the command line.
 
 from sparring.recipes.convolutional import dcgan
 from sparring.recipes.modern import r3gan
-from sparring.recipes.quick import quick
 from sparring.recipes.original import gan
+from sparring.recipes.quick import quick
 
 __all__ = ["dcgan", "gan", "quick", "r3gan"]

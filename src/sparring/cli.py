@@ -284,6 +284,8 @@ def evaluate(
 def _add_train(words: Sequence[str]) -> None:
     """Register `train`, with the named recipe's own parameters beside the static ones."""
     name = _named_recipe(words)
+    if "train" in app:
+        del app["train"]
     app.command(_with_parameters(_recipe_function(name)) if name else _plain_train(), name="train")
 
 

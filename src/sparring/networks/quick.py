@@ -2,7 +2,7 @@
 
 What was measured to matter: images leave and enter through pixel (un)shuffles, since convolutions with one to three
 channels at full resolution run at a few per cent of the machine's matrix rate; weights lie channels-last; batch norm
-in the generator only; one residual block at the base (`benchmarks/default_against_dcgan.py`).
+in the generator only; residual blocks at the lowest levels (`benchmarks/default_against_dcgan.py`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _GAIN = math.sqrt(2)
 class Generator(nn.Module):
     """z `[n, z_dim]` -> images `[n, c, h, w]` in [-1, 1].
 
-    A dense layer, a residual block at the base, transposed 4x4 convolutions, and a 3x3 convolution whose channels are
-    shuffled into the last doubling. `width` is the number of channels before that; it doubles towards the base, at
-    most 4 x width.
+    A dense layer, transposed 4x4 convolutions, a residual block at each of the two lowest levels, and a 3x3 convolution
+    whose channels are shuffled into the last doubling. `width` is the number of channels before that; it doubles
+    towards the base, at most 4 x width.
     """
 
     def __init__(
@@ -48,7 +48,9 @@ class Generator(nn.Module):
         self.entry = nn.Linear(z_dim, widths[0] * math.prod(sizes.base), bias=False)
         self.norm = nn.BatchNorm2d(widths[0], momentum=0.05)
         self.block = _Residual(widths[0])
-        self.ups = nn.ModuleList([_Up(inputs, outputs) for inputs, outputs in pairwise(widths)])
+        self.ups = nn.ModuleList(
+            [_Up(inputs, outputs, block=level == 0) for level, (inputs, outputs) in enumerate(pairwise(widths))]
+        )
         self.head = nn.Conv2d(widths[-1], shape[0] * self.factor**2, 3, padding=1)
         _initialise(self.entry, z_dim, gain=1.0)
         _initialise(self.head, 9 * widths[-1], gain=0.5)
@@ -108,16 +110,18 @@ class _Residual(nn.Module):
 
 
 class _Up(nn.Module):
-    """A transposed 4x4 convolution, batch norm, leaky ReLU: `[n, in, h, w]` -> `[n, out, 2h, 2w]`."""
+    """A transposed 4x4 convolution, batch norm, leaky ReLU, perhaps a block: `[n, in, h, w]` -> `[n, out, 2h, 2w]`."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, block: bool) -> None:
         super().__init__()
         self.convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs, momentum=0.05)
+        self.block = _Residual(outputs) if block else nn.Identity()
         _initialise(self.convolution, 4 * inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return leaky_relu(self.norm(self.convolution(x)), _SLOPE)
+        out: Tensor = self.block(leaky_relu(self.norm(self.convolution(x)), _SLOPE))
+        return out
 
 
 def _widths(width: int, doublings: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -23,13 +24,23 @@ _RADFORD = Paper(
 )
 
 
-def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int = 64, z_dim: int = 100) -> Recipe:
+def dcgan(
+    *,
+    width: int = 64,
+    upsample: Literal["transposed", "nearest"] = "transposed",
+    rate: float = 2e-4,
+    beta1: float = 0.5,
+    batch: int = 64,
+    z_dim: int = 100,
+) -> Recipe:
     """DCGAN: strided convolutions and batch norm in both players (Radford et al. 2016).
 
     Parameters
     ----------
     width
         Channels of the layer next to the image; the paper's generator has 128 and its batch is 128.
+    upsample
+        `transposed` convolutions as in the paper, or `nearest` and a convolution, which leaves no checkerboard.
     rate
         Adam's learning rate for both players.
     beta1
@@ -45,7 +56,7 @@ def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int
         papers=(_RADFORD,),
         game=partial(
             UnconditionalGame,
-            generator=fitted(partial(_generator, width=width, z_dim=z_dim)),
+            generator=fitted(partial(_generator, width=width, upsample=upsample, z_dim=z_dim)),
             discriminator=fitted(partial(_discriminator, width=width)),
             loss=non_saturating,
         ),
@@ -56,10 +67,10 @@ def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int
     )
 
 
-def _generator(facts: Facts, *, width: int, z_dim: int) -> Callable[..., nn.Module]:
+def _generator(facts: Facts, *, width: int, upsample: str, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
-    return partial(networks.Generator, width=width, z_dim=z_dim)
+    return partial(networks.Generator, width=width, upsample=upsample, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:

@@ -13,7 +13,7 @@ from sparring.networks import quick as networks
 from sparring.objectives.losses import relativistic_pairing
 from sparring.objectives.penalties import r1, r2
 from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Term, Turn, fitted
-from sparring.schedule import Cosine
+from sparring.schedule import Cosine, Steps
 
 __all__ = ["quick"]
 
@@ -38,7 +38,7 @@ def quick(
     width: int = 32,
     gamma: float = 0.5,
     rate: float = 4e-3,
-    batch: int = 16,
+    batch: int | None = None,
     every: int = 8,
     mirror: bool = False,
     z_dim: int = 64,
@@ -55,9 +55,9 @@ def quick(
     gamma
         Weight of both penalties.
     rate
-        Adam's learning rate at the start; it falls to a tenth along half a cosine.
+        Adam's learning rate at the start; it falls to a twentieth along half a cosine.
     batch
-        Reals of a round.
+        Reals of a round; by default 8, then 16 after a tenth of the run and 32 after half of it.
     every
         Compute the penalties in one round of so many, weighted up.
     mirror
@@ -83,8 +83,8 @@ def quick(
             Turn(("generator",)),
         ),
         optims={"generator": optim, "discriminator": optim},
-        emas={"generator": Ema(halflife=2000, ramp=0.1)},
-        batch=batch,
+        emas={"generator": Ema(halflife=4000)},
+        batch=batch or fitted(_batch),
         mirror=mirror,
     )
 
@@ -104,4 +104,9 @@ def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
 def _rate(facts: Facts, *, rate: float) -> Cosine:
     """Points need smaller steps than images."""
     start = rate / 4 if facts.points else rate
-    return Cosine(start, start / 10, over=facts.budget)
+    return Cosine(start, start / 20, over=facts.budget)
+
+
+def _batch(facts: Facts) -> float | Steps:
+    """Many small steps while there is much to learn, calmer ones later."""
+    return 128 if facts.points else Steps((8, 16, 32), at=(0, facts.budget / 10, facts.budget / 2))

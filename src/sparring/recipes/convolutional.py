@@ -67,7 +67,9 @@ def dcgan(
     )
 
 
-def _generator(facts: Facts, *, width: int, upsample: str, z_dim: int) -> Callable[..., nn.Module]:
+def _generator(
+    facts: Facts, *, width: int, upsample: Literal["transposed", "nearest"], z_dim: int
+) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
     return partial(networks.Generator, width=width, upsample=upsample, z_dim=z_dim)

@@ -11,6 +11,7 @@ sp.export(run, "photos-gan/")
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from sparring.training import train
 
 __version__ = "0.1.0"
+
+# Threads that wait must sleep, not spin: beside any other busy program spinning threads cost a factor of ten and more.
+# OpenMP reads this when torch is first loaded, so it stands before everything else.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "Recipe": "sparring.recipe",

@@ -207,10 +207,10 @@ def test_no_state_dict_is_said(value, wrapper, message):
         tensors_of(value, wrapper=wrapper)
 
 
-def test_twenty_thousand_tensors_are_within_the_limits(tmp_path):
-    state = {f"layers.{i}.weight": torch.full((1,), float(i)) for i in range(20_000)}
+def test_five_thousand_tensors_are_within_the_limits(tmp_path):
+    state = {f"layers.{i}.weight": torch.full((1,), float(i)) for i in range(5_000)}
     read = reread(tmp_path, state, ZIP)
-    assert len(read) == 20_000
+    assert len(read) == 5_000
     assert read["layers.777.weight"] == 777
 
 
@@ -292,12 +292,13 @@ def test_unwritable_path_is_said(tmp_path):
 
 
 def test_damaged_files_are_refused_or_keep_their_shapes(tmp_path):
-    """Bit flips, cuts, splices: 700 of them. Only flips in names, numbers or (in legacy files) data may pass."""
+    """Bit flips, cuts, splices: 700 of them. What still reads, reads no more than there was, and from zips the same."""
     state = OrderedDict(w=torch.arange(6.0).reshape(2, 3), b=nn.Parameter(torch.ones(2)), n=torch.tensor(3))
     originals = {container: torch_bytes({"model": state, "step": 5}, container) for container in CONTAINERS}
     originals["safe"] = serialise({name: tensor.detach() for name, tensor in state.items()}, {"seen": "1"})
     dice = random.Random(0)
     path = tmp_path / "damaged"
+    whole = hash_of(state)
     outcomes: Counter[str] = Counter()
     for round_number in range(700):
         container = [*originals][round_number % len(originals)]
@@ -309,8 +310,10 @@ def test_damaged_files_are_refused_or_keep_their_shapes(tmp_path):
             outcomes["refused"] += 1
             continue
         outcomes["read"] += 1
-        elements = sum(tensor.numel() for tensor in read.values())
-        assert elements * 16 <= len(damaged) + (64 << 20)
+        if container == ZIP:  # its checksums leave nothing that matters unnoticed
+            assert hash_of(read) == whole
+        elements = [tensor.numel() for tensor in read.values()]
+        assert max(elements) <= 6  # the largest storage in the file: no damage makes more of it
     assert outcomes["refused"] > 300
     assert outcomes["read"] > 10  # otherwise this says nothing about what survives
 

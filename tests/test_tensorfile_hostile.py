@@ -65,10 +65,10 @@ peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 results = {}
 for path in sorted(Path("files").iterdir()):
     events.clear()
-    megabytes, start, armed = peak(), time.monotonic(), True
+    megabytes, start, armed = peak(), time.process_time(), True
     said = outcome(path)
     armed = False
-    results[path.name] = [said, list(events), peak() - megabytes, time.monotonic() - start]
+    results[path.name] = [said, list(events), peak() - megabytes, time.process_time() - start]
 canary = Path("canary").exists()
 armed = True
 pickle.load(io.BytesIO(Path("files/os.system.plain.pkl").read_bytes()))
@@ -461,6 +461,8 @@ FILES: dict[str, tuple[bytes, str]] = {
 }
 for _title, (_program, _said) in PROGRAMS.items():
     FILES[f"{_title}.plain.pkl"] = (plain(_program), _said)
+    if len(_program) > 100_000:
+        continue  # a bomb takes a second, and the container makes no difference to it
     FILES[f"{_title}.zip.pt"] = (archive(_program), _said)
     FILES[f"{_title}.legacy.pt"] = (legacy(_program, [], b""), _said)
 for _title, (_program, _said) in STORED.items():

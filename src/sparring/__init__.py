@@ -1,11 +1,11 @@
 """GANs for everybody: train, watch, measure, keep.
 
-    import sparring as sp
+import sparring as sp
 
-    run = sp.train(sp.recipes.dcgan(), data="photos/", size=64, minutes=30, out="runs/photos")
-    run.generator.sample(64, seed=0)
-    sp.evaluate(run)
-    sp.export(run, "photos-gan/")
+run = sp.train(sp.recipes.dcgan(), data="photos/", size=64, minutes=30, out="runs/photos")
+run.generator.sample(64, seed=0)
+sp.evaluate(run)
+sp.export(run, "photos-gan/")
 """
 
 from __future__ import annotations

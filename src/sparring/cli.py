@@ -124,7 +124,7 @@ def _train(
         tensorboard=tensorboard,
     )
     records = run.records()
-    scores = next((record["scores"] for record in reversed(records) if "scores" in record), [])
+    scores: list[Any] = next((record["scores"] for record in reversed(records) if "scores" in record), [])
     _answer({"run": str(run.path), "seen": run.checkpoint.seen, "scores": scores}, json, "")
 
 
@@ -206,7 +206,7 @@ def interpolate(
     from sparring.share.load import load
 
     frames = walk(load(run), _numbers(seeds), steps=steps, how=how)
-    written = [write_strip(frames, out, columns=steps + 1)]
+    written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     _answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
 
@@ -247,7 +247,7 @@ def evaluate(
     /,
     *,
     metrics: str = "fid,kid,is",
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 5000,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: str | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -262,24 +262,30 @@ def evaluate(
     data
         The reals to compare with; by default those held out from the run's training.
     metrics
-        From fid, kid, is, precision_recall, separated by commas.
+        From fid, kid, is (Inception Score), precision_recall, separated by commas.
     n
-        Generated images.
+        Generated images; by default 5,000, or 2,000 where the features are slow.
     features
         The feature network; by default the best one for the images that is at hand.
     seed
         Seed of the first generated image.
     """
+    from sparring.data import open_data
+    from sparring.engine.rundir import Run
     from sparring.evaluation import evaluate as measure
     from sparring.evaluation import sentence
+    from sparring.share.load import load
 
-    scores = measure(run, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
+    subject = Run(run) if Run(run).exists else load(run) if (run / "card.json").exists() else open_data(run)
+    scores = measure(subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
     _answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
 
 
 def _add_train(words: Sequence[str]) -> None:
     """Register `train`, with the named recipe's own parameters beside the static ones."""
     name = _named_recipe(words)
+    if "train" in app:
+        del app["train"]
     app.command(_with_parameters(_recipe_function(name)) if name else _plain_train(), name="train")
 
 
@@ -321,7 +327,7 @@ def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:
     extra = []
     for parameter in inspect.signature(function).parameters.values():
         note = Parameter(help=described.get(parameter.name, ""), group=group)
-        kind = Annotated[hints.get(parameter.name, str), note]
+        kind: Any = Annotated[hints.get(parameter.name, str), note]
         extra.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     return _train_with(extra)
 

@@ -41,8 +41,8 @@ def display(style: ProgressStyle) -> Iterator[Display]:
 def summary(record: Mapping[str, Any]) -> str:
     """The numbers of a record in a few words: speed, both losses, how often D is right.
 
-    >>> summary({"images_per_second": 160.2, "discriminator/adversarial": 0.61, "generator/adversarial": 0.9, "right": 0.71})
-    '160 images/s  D 0.610  G 0.900  D right 71 %'
+    >>> summary({"images_per_second": 160.2, "discriminator/adversarial": 0.61, "right": 0.71})
+    '160 images/s  D 0.610  D right 71 %'
     """
     words = []
     if "images_per_second" in record:

@@ -18,7 +18,7 @@ from sparring.errors import UsageError
 
 __all__ = ["choose", "discover", "member_named", "name_of", "resolve"]
 
-_OPEN = ("recipes", "networks", "objectives", "games", "augment")
+_OPEN = ("recipes", "networks", "objectives", "games")
 """The packages whose public members a file may name."""
 
 _WORDS = ("sparring.recipe", "sparring.schedule")
@@ -86,7 +86,7 @@ def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
 
 def member_named(name: str) -> Any:
     """A person's own part, named `package.module:name` on the command line: asking for it is the trust."""
-    module, colon, member = name.partition(":")
+    module, colon, _ = name.partition(":")
     if not colon:
         raise UsageError(f"{name!r} does not name a part; write package.module:name")
     try:

@@ -36,19 +36,21 @@ def picture(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 
-def grid(images: Tensor, *, columns: int | None = None, gap: int = 1, scale: int = 1) -> Image.Image:
-    """Images `[n, c, h, w]` uint8 side by side on dark ground, `scale` times enlarged; points `[n, 2, 1, 1]` as a scatter.
+def grid(
+    images: Tensor, *, columns: int | None = None, gap: int = 1, scale: int = 1, reach: float | None = None
+) -> Image.Image:
+    """Images `[n, c, h, w]` uint8 side by side, `scale` times enlarged; points `[n, 2, 1, 1]` as a scatter.
 
     >>> grid(torch.zeros(6, 1, 4, 4, dtype=torch.uint8), columns=3).size
     (16, 11)
     """
     if images.shape[-2:] == (1, 1):
-        return scatter(images)
+        return scatter(images, reach=reach)
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     first = picture(images[0])
     width, height = first.width * scale, first.height * scale
-    ground = {"L": 24, "RGB": (24, 24, 27), "RGBA": (0, 0, 0, 0)}[first.mode]
+    ground = {"L": "#181818", "RGB": "#18181b", "RGBA": "#0000"}[first.mode]
     sheet = Image.new(first.mode, (columns * (width + gap) + gap, rows * (height + gap) + gap), ground)
     for place, image in enumerate(images):
         cell = picture(image).resize((width, height), Image.Resampling.NEAREST)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from sparring.errors import UsageError
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.schedule import Schedule
+from sparring.schedule import Schedule, value
 
 __all__ = [
     "Batch",
@@ -25,7 +27,6 @@ __all__ = [
     "Context",
     "Ema",
     "Facts",
-    "Fitted",
     "Game",
     "Optim",
     "Paper",
@@ -33,6 +34,7 @@ __all__ = [
     "Recipe",
     "Term",
     "Turn",
+    "fitted",
 ]
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -65,7 +67,8 @@ class Turn:
     """One backward pass of a sum of terms and one optimiser step, for one player or several.
 
     `times` repeats it within a round; `every` takes it in one round of so many; `begin` and `end` bound it in images
-    seen; `batch_fraction` scales its batch against the round's.
+    seen; `batch_fraction` scales its batch against the round's. `awake` players do not move in this turn, but what
+    they make in it keeps its graph, for the game to use in their own turn of the same round.
     """
 
     players: tuple[str, ...]
@@ -75,6 +78,7 @@ class Turn:
     begin: float = 0
     end: float | None = None
     batch_fraction: float = 1.0
+    awake: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.times < 1 or self.every < 1:
@@ -116,6 +120,8 @@ class Optim:
     def __post_init__(self) -> None:
         if self.kind not in ("adam", "sgd", "rmsprop"):
             raise UsageError(f"there is no optimiser {self.kind!r}; use adam, sgd or rmsprop")
+        if isinstance(self.rate, int | float) and not 0 < self.rate < math.inf:
+            raise UsageError(f"a learning rate of {self.rate} cannot be; give a number above 0, such as 0.0002")
 
 
 @dataclass(frozen=True)
@@ -158,9 +164,20 @@ class Facts:
         return self.shape[1:] == (1, 1)
 
 
+T = TypeVar("T")
+
+
+def fitted(rule: Callable[[Facts], T]) -> T:
+    """A value of a recipe that depends on the data: `rule(facts)` takes its place in `bind`.
+
+    Typed as the value it will become, so that it can stand wherever that value can.
+    """
+    return cast(T, _Fitted(rule))
+
+
 @dataclass(frozen=True)
-class Fitted:
-    """A value of a recipe that depends on the data: `rule(facts)` stands in its place after `bind`."""
+class _Fitted:
+    """The promise of a value."""
 
     rule: Callable[[Facts], Any]
 
@@ -179,7 +196,7 @@ class Recipe:
     game: Callable[[], Game]
     turns: tuple[Turn, ...]
     optims: Mapping[str, Optim]
-    batch: Schedule | Fitted = 64
+    batch: Schedule = 64
     emas: Mapping[str, Ema] = field(default_factory=dict)
     constraints: tuple[Constraint, ...] = ()
     mirror: bool = False
@@ -197,16 +214,24 @@ class Recipe:
         return "\n".join(str(paper) for paper in self.papers)
 
     def bind(self, shape: Shape, classes: int, images: int, budget: int) -> BoundRecipe:
-        """Resolve everything that depends on the data and build the players once, to refuse what cannot be.
+        """Resolve everything that depends on the data, and refuse what cannot be built.
 
         Raises ShapeError with the nearest possible sizes, UsageError for numbers that cannot be meant.
         """
-        facts = Facts(tuple(shape), classes, images, budget)
+        facts = Facts((shape[0], shape[1], shape[2]), classes, images, budget)
         recipe = _fit(self, facts)
         for turn in recipe.turns:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
+        if value(recipe.batch, 0) < 1:
+            raise UsageError(f"a batch of {value(recipe.batch, 0)} cannot be; give 1 or more")
+        try:
+            with torch.device("meta"):  # shapes without memory
+                recipe.game().build(facts.shape, facts.classes)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"{self.name} cannot be built with these parameters ({reason}); change them") from error
         return BoundRecipe(recipe, facts)
 
 
@@ -276,18 +301,18 @@ class Game(Protocol):
 
 
 def _fit(thing: Any, facts: Facts) -> Any:
-    """`thing` with every Fitted inside it replaced by its value."""
-    if isinstance(thing, Fitted):
+    """`thing` with every fitted value inside it replaced by its value."""
+    if isinstance(thing, _Fitted):
         return _fit(thing.rule(facts), facts)
     if isinstance(thing, functools.partial):
-        args, keywords = _fit(thing.args, facts), _fit(thing.keywords, facts)
-        return functools.partial(thing.func, *args, **keywords)
+        keywords = {key: _fit(item, facts) for key, item in thing.keywords.items()}
+        return functools.partial(thing.func, *thing.args, **keywords)
     if isinstance(thing, tuple):
         return tuple(_fit(item, facts) for item in thing)
     if isinstance(thing, Mapping):
         return {key: _fit(item, facts) for key, item in thing.items()}
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        changes = {f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)}
-        changed = {name: value for name, value in changes.items() if value is not getattr(thing, name)}
-        return dataclasses.replace(thing, **{k: v for k, v in changed.items() if v != getattr(thing, k)})
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and type(thing).__module__ == __name__:
+        return dataclasses.replace(
+            thing, **{f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)}
+        )
     return thing

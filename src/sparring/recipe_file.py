@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparring.errors import FileUnusableError, UsageError
 from sparring.names import name_of, resolve
-from sparring.recipe import BoundRecipe
+from sparring.recipe import BoundRecipe, Recipe
 
-__all__ = ["from_json", "to_json"]
+__all__ = ["foreign_modules", "from_json", "to_json"]
 
 
 def to_json(bound: BoundRecipe) -> dict[str, Any]:
@@ -42,12 +43,42 @@ def from_json(encoded: Mapping[str, Any], *, trust: Iterable[str] = ()) -> Bound
     return bound
 
 
+def foreign_modules(recipe: Recipe) -> tuple[str, ...]:
+    """The modules outside sparring whose functions and classes a recipe uses: who hands one over trusts them.
+
+    >>> from sparring.recipes import gan
+    >>> foreign_modules(gan())
+    ()
+    """
+    found: set[str] = set()
+    _collect(recipe, found)
+    return tuple(sorted(module for module in found if module.partition(".")[0] != "sparring"))
+
+
+def _collect(thing: Any, found: set[str]) -> None:
+    """The modules of everything that a file would have to name."""
+    if isinstance(thing, functools.partial):
+        _collect(thing.func, found)
+        _collect(thing.keywords, found)
+    elif isinstance(thing, Mapping):
+        _collect(tuple(thing.values()), found)
+    elif isinstance(thing, tuple | list):
+        for item in thing:
+            _collect(item, found)
+    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        _collect(tuple(getattr(thing, f.name) for f in dataclasses.fields(thing)), found)
+    elif isinstance(thing, type | types.FunctionType):
+        found.add(thing.__module__)
+
+
 def _encode(thing: Any) -> Any:
     if thing is None or isinstance(thing, bool | int | float | str):
         return thing
     if isinstance(thing, functools.partial):
         if thing.args:
-            raise UsageError(f"{thing} has positional arguments; a recipe's parts take keywords, so that a file can say them")
+            raise UsageError(
+                f"{thing} has positional arguments; a recipe's parts take keywords, so that a file can say them"
+            )
         return {"part": name_of(thing.func), "with": _encode(thing.keywords)}
     if isinstance(thing, Mapping):
         return {key: _encode(item) for key, item in thing.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 import sys
 import time
@@ -12,8 +13,9 @@ from typing import Any, final
 
 from sparring import __version__
 from sparring.console import Display, ProgressStyle, display
-from sparring.data import Channels, Dataset, Split, open_data, split_held_out
+from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.options import Channels
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices, machine, matrix_rate
 from sparring.engine.pace import measure_pace
@@ -25,7 +27,7 @@ from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, DivergedError, Interrupted, UsageError
 from sparring.evaluation import evaluate, sentence
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.recipe_file import to_json
+from sparring.recipe_file import foreign_modules, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.report import write_report
 from sparring.schedule import images_of
@@ -70,9 +72,10 @@ def train(
     _check(images, minutes, threads, seed)
     devices = Devices(device, threads)
     wish = _Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
+    trusted = foreign_modules(recipe) if recipe else ()
     with display(progress if devices.main else "none") as screen, listening() as stop:
         if resume:
-            run = _run_to_resume(out)
+            run = _run_to_resume(out, trusted)
             with run.locked():
                 session = _resume(run, wish, devices, screen)
                 return _finish(session, _play(session, stop, screen, tensorboard), screen)
@@ -132,10 +135,10 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         _refuse_existing(Run(out))
     dataset = open_data(wish.data, size=wish.size, channels=wish.channels)
     split = split_held_out(dataset)
-    for line in dataset.report.sentences():
+    for line in dataset.report.lines():
         screen.say(line)
-    recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(
-        dataset.shape, gpu=devices.device.type == "cuda"
+    recipe, reason = (
+        (wish.recipe, "as asked") if wish.recipe else default_recipe(dataset.shape, gpu=devices.device.type == "cuda")
     )
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
@@ -150,7 +153,8 @@ def _prepare(wish: _Wish, devices: Devices, screen: Display, out: str | Path | N
         f"{1 / pace.seconds_per_image:.0f} images/s on {devices.threads} thread{'s' * (devices.threads > 1)} "
         "(--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{dataset.name}-{recipe.name}")
+    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
+    run.trust = foreign_modules(recipe)
     card = {
         "sparring": __version__,
         "seed": wish.seed,
@@ -189,15 +193,20 @@ def _free_run(name: str) -> Run:
     return Run(next(path for path in candidates if not path.exists()))
 
 
+def _slug(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
+
+
 def _begin(session: _Session) -> None:
     _refuse_existing(session.run)
     session.run.begin(session.bound, session.card)
 
 
-def _run_to_resume(out: str | Path | None) -> Run:
+def _run_to_resume(out: str | Path | None, trust: tuple[str, ...]) -> Run:
     if out is None:
         raise UsageError("resume needs to know which run; give its folder by --out")
-    run = Run(out)
+    run = Run(out, trust=trust)
     if not run.exists:
         raise UsageError(f"{run.path} holds no run to resume; leave --resume out to begin one")
     return run
@@ -218,13 +227,15 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
             )
     size = (recorded["shape"][1], recorded["shape"][2])
     if wish.size not in (None, size):
-        raise UsageError(f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out")
+        raise UsageError(
+            f"{run.path} was begun at {size[0]}x{size[1]} pixels; leave --size out, or choose another --out"
+        )
     points = size == (1, 1)
     dataset = open_data(source, size=None if points else size, channels=recorded["channels"])
     if dataset.fingerprint != recorded["fingerprint"]:
         raise DataError(
-            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} images, "
-            f"now {len(dataset)}, or other pixels); restore it, or begin another run"
+            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
+            f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = _Session(run, bound, dataset, split_held_out(dataset), devices, card)
     seen = run.restore(session.state)
@@ -235,7 +246,9 @@ def _resume(run: Run, wish: _Wish, devices: Devices, screen: Display) -> _Sessio
         session.until = seen + measure_pace(bound, session.loader, devices).images(wish.minutes)
     screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
     if machine(devices) != card["machine"]:
-        changed = [f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v]
+        changed = [
+            f"{k}: {card['machine'].get(k)} -> {v}" for k, v in machine(devices).items() if card["machine"].get(k) != v
+        ]
         screen.say(f"not bit for bit what the uninterrupted run would give, because {', '.join(changed)}")
     return session
 
@@ -252,7 +265,7 @@ def _play(session: _Session, stop: StopRequest, screen: Display, tensorboard: bo
         keeper.after(played)
         if stop.signal is not None:
             keeper.checkpoint(last=True)
-            write_report(run)
+            write_report(run, standing="stopped")
             raise Interrupted(
                 f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: "
                 f"sparring train --resume --out {shlex.quote(str(run.path))}",
@@ -277,7 +290,8 @@ class _Keeper:
         self._last_report = self._begun
         self._failures = 0
         self._saved = -1
-        self._z = None
+        dataset = session.dataset
+        self._reach = 1.3 * float(dataset.images(session.split.train).abs().max()) if dataset.points else None
 
     def after(self, played: Round) -> None:
         """Whatever is due after a round: the record before the checkpoint, so that no resume loses a line."""
@@ -291,7 +305,7 @@ class _Keeper:
             self.grid()
             self.checkpoint(last=False)
             if time.perf_counter() - self._last_report > 20:
-                write_report(self._session.run)
+                write_report(self._session.run, standing="training")
                 self._last_report = time.perf_counter()
 
     def record(self) -> None:
@@ -328,7 +342,7 @@ class _Keeper:
         sampler = TrainedGenerator(player.average or player.network)
         images = sampler.sample(_GRID)
         player.network.train(training)
-        path = session.run.keep_grid(session.state.seen, images)
+        path = session.run.keep_grid(session.state.seen, images, reach=self._reach)
         if self._tracking:
             self._tracking.picture(session.state.seen, path)
 
@@ -356,7 +370,7 @@ def _finish(session: _Session, state: State, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
     run.__dict__.pop("generator", None)
-    scores = evaluate(run, metrics=("fid",), device=session.devices.device, dataset=session.dataset)
+    scores = evaluate(run, metrics=("fid", "kid"), device=session.devices.device)
     run.append({"seen": state.seen, "scores": [score.to_json() for score in scores]})
     report = write_report(run)
     for score in scores:

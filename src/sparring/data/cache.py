@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparring.data.dataset import Dataset, count_copies, digest_rows, fingerprint_of
+from sparring.data.dataset import DIGEST_BYTES, Dataset, count_copies, digest_rows, fingerprint_of
 from sparring.data.material import Material, Source
 from sparring.data.options import Options
 from sparring.data.report import IntakeReport
@@ -55,7 +56,7 @@ def cache_key(source: Source, options: Options) -> str:
     facts = {
         "format": _FORMAT,
         "root": str(source.root),
-        "files": [asdict(stamp) for stamp in source.stamps],
+        "files": [(stamp.name, stamp.size, stamp.modified) for stamp in source.stamps],
         "options": asdict(options),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -119,7 +120,7 @@ def _write(new: Path, key: str, material: Material) -> None:
     whole = hashlib.sha256()
     shape = (material.count, *material.shape)
     with _durable(new / "pixels.npy") as file:
-        file.write(_npy_header(shape))
+        file.write(_npy_header("|u1", shape))
         for chunk in material.chunks():
             file.write(chunk.data)
             whole.update(chunk.data)
@@ -128,10 +129,10 @@ def _write(new: Path, key: str, material: Material) -> None:
     if len(all_digests) != material.count:
         raise ValueError(f"{material.count} images announced, {len(all_digests)} delivered")
     with _durable(new / "digests.npy") as file:
-        np.save(file, all_digests)
+        file.write(_npy_header("|u1", all_digests.shape) + all_digests.tobytes())
     if material.labels is not None:
         with _durable(new / "labels.npy") as file:
-            np.save(file, material.labels.astype(np.int64))
+            file.write(_npy_header("<i8", material.labels.shape) + material.labels.astype("<i8").tobytes())
     about = {
         "key": key,
         "shape": shape,
@@ -156,9 +157,9 @@ def _opened(entry: Path, key: str, name: str) -> Dataset:
     if about["key"] != key:
         raise ValueError("another entry")
     count, channels, height, width = about["shape"]
-    pixels = _mapped(entry / "pixels.npy", (count, channels, height, width))
-    digests = np.load(entry / "digests.npy")
-    labels = np.load(entry / "labels.npy") if about["labelled"] else None
+    pixels = _mapped(entry / "pixels.npy", "|u1", (count, channels, height, width))
+    digests = _mapped(entry / "digests.npy", "|u1", (count, DIGEST_BYTES))
+    labels = _mapped(entry / "labels.npy", "<i8", (count,)) if about["labelled"] else None
     if fingerprint_of(digests, (channels, height, width), labels) != about["fingerprint"]:
         raise ValueError("hashes or labels are damaged")
     if not _undamaged(pixels, digests, about["pixels"]):
@@ -174,17 +175,18 @@ def _undamaged(pixels: NDArray[np.uint8], digests: NDArray[np.uint8], whole: str
     return np.array_equal(digest_rows(pixels[sample]), digests[sample])
 
 
-def _mapped(path: Path, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    header = _npy_header(shape)
+def _mapped(path: Path, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The array in a file that must have exactly the header and the length it was written with. Raises ValueError."""
+    header = _npy_header(kind, shape)
     with path.open("rb") as file:
-        if file.read(len(header)) != header or file.seek(0, 2) != len(header) + int(np.prod(shape)):
-            raise ValueError("pixels have another shape")
-    return np.asarray(np.memmap(path, dtype=np.uint8, mode="r", offset=len(header), shape=shape))
+        if file.read(len(header)) != header or file.seek(0, 2) != len(header) + math.prod(shape) * int(kind[-1]):
+            raise ValueError(f"{path.name} has another shape")
+    return np.asarray(np.memmap(path, dtype=kind, mode="r", offset=len(header), shape=shape))
 
 
-def _npy_header(shape: tuple[int, ...]) -> bytes:
+def _npy_header(kind: str, shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": kind, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.data.report import IntakeReport
 
-__all__ = ["Dataset", "count_copies", "digest_rows", "fingerprint_of"]
+__all__ = ["DIGEST_BYTES", "Dataset", "count_copies", "digest_rows", "fingerprint_of"]
 
 DIGEST_BYTES = 32
 Digests = NDArray[np.uint8]

@@ -6,6 +6,7 @@ Formats are told by content, never by suffix; limits are checked before any pixe
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ MOST_PIXELS = 64_000_000
 MOST_SIDE = 16_384
 MOST_BYTES = 25 * 2**20
 
+_EXCLUSIVE = threading.RLock()
 _SIDEWAYS = (5, 6, 7, 8)
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -93,8 +95,9 @@ def signature(data: bytes) -> str | None:
 @contextmanager
 def strict_decoding() -> Iterator[None]:
     """Pillow as this package wants it, whatever the surrounding program has set; covers all threads while it lasts."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
-    with warnings.catch_warnings():
+    # Both settings belong to the whole process: two threads at once would restore each other's.
+    with _EXCLUSIVE, warnings.catch_warnings():
+        lenient = ImageFile.LOAD_TRUNCATED_IMAGES
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         ImageFile.LOAD_TRUNCATED_IMAGES = False

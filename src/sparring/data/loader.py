@@ -1,4 +1,4 @@
-"""Reals in a shuffled order that is a function of (seed, cursor): whole batches by index, nothing to save but a number."""
+"""Reals in an order that is a function of (seed, cursor): whole batches by index, only a number to save."""
 
 from __future__ import annotations
 
@@ -43,8 +43,12 @@ class Loader:
         Images are float32 in [-1, 1] (uint8 is scaled, float data is left alone).
         """
         places = torch.arange(cursor, cursor + n)[part]
-        chosen = torch.cat([self._order(int(epoch))[places[places // len(self) == epoch] % len(self)]
-                            for epoch in torch.unique(places // len(self))])
+        chosen = torch.cat(
+            [
+                self._order(int(epoch))[places[places // len(self) == epoch] % len(self)]
+                for epoch in torch.unique(places // len(self))
+            ]
+        )
         images = self._data.images(chosen)
         if images.dtype == torch.uint8:
             images = images.float().div_(127.5).sub_(1)

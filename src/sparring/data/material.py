@@ -22,8 +22,8 @@ Pixels = NDArray[np.uint8]
 class Material:
     """What every source delivers.
 
-    `chunks()` yields uint8 `[k, c, h, w]` blocks, in order, `count` images in all, as often as it is called. `waiting` is
-    the temporary file they come from, where there is one.
+    `chunks()` yields uint8 `[k, c, h, w]` blocks, in order, `count` images in all, as often as it is called. `waiting`
+    is the temporary file they come from, where there is one.
     """
 
     count: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +118,7 @@ def _in_file(path: Path) -> Source:
 
 def _embedded() -> Source:
     """The 10,000 test images of Fashion-MNIST (Xiao et al. 2017, MIT licence), which come with the package."""
-    root = Path(str(resources.files("sparring.data") / "embedded"))
+    root = Path(__file__).parent / "embedded"
     images, labels = (root / f"t10k-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1"))
     return IdxSource(_EMBEDDED, root, images, labels)
 

@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -31,6 +32,7 @@ from sparring.errors import DataError, DiskError
 __all__ = ["PictureSource"]
 
 _BLOCK = 256
+_PART = 16
 _IN_MEMORY_BYTES = 128 * 2**20
 _FEW = 50
 T = TypeVar("T")
@@ -57,8 +59,15 @@ class PictureSource:
 
     def prepare(self, options: Options) -> Material:
         """Decodes every file once. Raises DataError when too little is left, DiskError when there is no room."""
-        layout = lay_out(self.listing, unwrap=self.unwrap)
         intake = _Intake(self.listing, list(self.listing.skipped))
+        with ExitStack() as on_failure:
+            on_failure.callback(intake.waiting.close)
+            material = self._taken_in(intake, options)
+            on_failure.pop_all()
+        return material
+
+    def _taken_in(self, intake: _Intake, options: Options) -> Material:
+        layout = lay_out(self.listing, unwrap=self.unwrap)
         with strict_decoding(), ThreadPoolExecutor(_workers()) as pool:
             survey = _each(pool, lambda file: _measured(self.listing, file), layout.files)
             sizes = [intake.accepted(size) for size in survey]
@@ -221,9 +230,15 @@ def _chunks(waiting: IO[bytes], shape: tuple[int, int, int], background: tuple[i
 def _each(
     pool: ThreadPoolExecutor, work: Callable[[FileStamp], T], files: list[FileStamp] | tuple[FileStamp, ...]
 ) -> Iterator[T]:
-    """Results in order, a block at a time, so that decoded images never pile up."""
+    """Results in order, a block at a time, so that decoded images never pile up.
+
+    A worker takes several files at once: small images are decoded faster than threads are switched.
+    """
     for start in range(0, len(files), _BLOCK):
-        yield from pool.map(work, files[start : start + _BLOCK])
+        block = files[start : start + _BLOCK]
+        parts = [block[at : at + _PART] for at in range(0, len(block), _PART)]
+        for results in pool.map(lambda part: [work(file) for file in part], parts):
+            yield from results
 
 
 def _workers() -> int:

@@ -1,4 +1,4 @@
-"""Checkpoints that cannot lie: one safetensors file, named by its `seen` and its own hash, written to survive power loss.
+"""Checkpoints that cannot lie: one safetensors file, named by its `seen` and its own hash.
 
 Temporary file in the same folder, fsync, rename, fsync of the folder; older files are pruned afterwards. There is no
 "latest" pointer: the newest file whose bytes match the hash in its name wins.
@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save as serialise
 from torch import Tensor
 
 from sparring.errors import DiskError, FileUnusableError
-from sparring.tensorfile import read_safetensors
+from sparring.tensorfile import read_safetensors, serialise
 
 __all__ = ["Checkpoint", "checkpoints", "newest", "read", "save", "sweep", "write_durably"]
 
@@ -164,4 +163,6 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(f"{path} could not be written ({error.strerror}); free some space or choose another --out") from error
+        raise DiskError(
+            f"{path} could not be written ({error.strerror}); free some space or choose another --out"
+        ) from error

@@ -41,10 +41,8 @@ class Devices:
     def share(self, batch: int) -> slice:
         """This process's part of a global batch; raises UsageError where it does not split."""
         if batch % self.world:
-            low = batch // self.world * self.world
-            raise UsageError(
-                f"batch {batch} does not split over {self.world} processes; use {low or self.world} or {low + self.world}"
-            )
+            low, high = batch // self.world * self.world or self.world, -(-batch // self.world) * self.world
+            raise UsageError(f"batch {batch} does not split over {self.world} processes; use {low} or {high}")
         size = batch // self.world
         return slice(self.rank * size, (self.rank + 1) * size)
 

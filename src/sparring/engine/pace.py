@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,7 +15,7 @@ from sparring.engine.devices import Devices, matrix_rate
 from sparring.engine.rounds import rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
-from sparring.recipe import BoundRecipe, Penalty
+from sparring.recipe import BoundRecipe
 from sparring.schedule import value
 
 __all__ = ["Pace", "measure_pace"]
@@ -44,7 +45,7 @@ def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, second
     Raises UsageError with the batch that fits if memory runs out.
     """
     budget = bound.facts.budget
-    batches = sorted({max(int(value(bound.recipe.batch, budget * share)), 1) for share in (0.0, 0.5, 0.999)})  # type: ignore[arg-type]
+    batches = sorted({max(int(value(bound.recipe.batch, budget * share)), 1) for share in (0.0, 0.5, 0.999)})
     samples = []
     for batch in batches:
         try:
@@ -63,7 +64,8 @@ def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seco
     fixed = replace(bound, recipe=bound.recipe.but(batch=batch))
     state = State(fixed, seed=0, device=devices.device)
     playing = rounds(fixed, loader, state=state, devices=devices)
-    cycle = math.lcm(*(t.every for turn in bound.recipe.turns for t in (turn, *_lazy(turn.terms))))
+    turns = bound.recipe.turns
+    cycle = math.lcm(*(turn.every for turn in turns), *(term.every for turn in turns for term in turn.penalties))
     with FlopCounterMode(display=False) as counter:
         for _ in range(cycle):
             next(playing)
@@ -80,15 +82,11 @@ def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seco
     return elapsed / (played * batch), counter.get_total_flops() / (cycle * batch)
 
 
-def _lazy(terms: tuple[object, ...]) -> list[Penalty]:
-    return [term for term in terms if isinstance(term, Penalty)]
-
-
 def _interpolate(batches: list[int], per_image: list[float], bound: BoundRecipe, seen: float) -> float:
     """The cost of an image at a moment: costs of a round are linear in the batch between the measured ones."""
-    batch = max(int(value(bound.recipe.batch, seen)), 1)  # type: ignore[arg-type]
+    batch = max(int(value(bound.recipe.batch, seen)), 1)
     rounds_cost = [batch_size * cost for batch_size, cost in zip(batches, per_image, strict=True)]
-    for (low, a), (high, b) in zip(zip(batches, rounds_cost), zip(batches[1:], rounds_cost[1:]), strict=False):
+    for (low, a), (high, b) in pairwise(zip(batches, rounds_cost, strict=True)):
         if low <= batch <= high:
             return (a + (b - a) * (batch - low) / (high - low)) / batch
     return per_image[0] if batch <= batches[0] else per_image[-1]
@@ -96,7 +94,11 @@ def _interpolate(batches: list[int], per_image: list[float], bound: BoundRecipe,
 
 def _out_of_memory(error: BaseException) -> bool:
     words = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "allocate memory" in words
+        or "out of memory" in words
+    )
 
 
 def _advice(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices) -> str:

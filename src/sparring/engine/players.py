@@ -94,8 +94,7 @@ class Player:
                 moments = _under(f"optimizer.{name}.", state)
                 moments = {key: moment for key, moment in moments.items() if "." not in key}
                 if moments:
-                    device = parameter.device
-                    self.optimizer.state[parameter] = {k: m.to(device, copy=True) for k, m in moments.items()}
+                    self.optimizer.state[parameter] = {k: _like(parameter, m) for k, m in moments.items()}
 
 
 def _optimizer(optim: Optim, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -107,6 +106,13 @@ def _optimizer(optim: Optim, parameters: list[nn.Parameter]) -> torch.optim.Opti
     if optim.kind == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=optim.momentum, fused=True)
     return torch.optim.RMSprop(parameters, lr=rate, momentum=optim.momentum, eps=optim.eps, foreach=True)
+
+
+def _like(parameter: Tensor, moment: Tensor) -> Tensor:
+    """A moment where its parameter is, and laid out in memory as it is (fused steps walk both together)."""
+    if moment.shape == parameter.shape:
+        return torch.empty_like(parameter, requires_grad=False).copy_(moment)
+    return moment.to(parameter.device, copy=True)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from sparring.chance import draw, generator, seed_of
 from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
-from sparring.engine.players import Player
 from sparring.engine.state import State
 from sparring.errors import DivergedError
 from sparring.objectives.penalties import PenaltyInputs
@@ -55,7 +54,7 @@ def rounds(
     state = state or State(bound, seed=seed, device=devices.device)
     recipe = bound.recipe
     while state.seen < until:
-        batch = max(int(value(recipe.batch, state.seen)), 1)  # type: ignore[arg-type]
+        batch = max(int(value(recipe.batch, state.seen)), 1)
         ordinal = 0
         for turn in recipe.turns:
             due = turn.due(state.round, state.seen)
@@ -75,11 +74,11 @@ def _play(table: _Table, turn: Turn) -> None:
     state, devices = table.state, table.devices
     torch.manual_seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
     for name, player in state.players.items():
-        player.take_turn(name in turn.players)
+        player.take_turn(name in turn.players or name in turn.awake)
     with devices.precision():
         values = state.game.terms(turn, _Draw(table, turn), table)
         total = torch.stack([weight * values[name] for name, weight in _weights(turn, state.seen)]).sum()
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     movers = [state.players[name] for name in turn.players]
     devices.average_(gradient for player in movers for gradient in player.gradients())
     norms = {player.name: _norm(player.gradients()) for player in movers}
@@ -169,7 +168,7 @@ class _Draw:
 
     @property
     def size(self) -> int:
-        return self._part.stop - self._part.start
+        return int(self._part.stop - self._part.start)
 
     @property
     def real(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""A run is a folder: `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/`, `report.html`. One trainer, any readers."""
+"""A run is a folder: `recipe.json`, `log.jsonl`, `samples/`, `checkpoints/`, `report.html`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -28,10 +28,14 @@ FORMAT = 1
 
 @final
 class Run:
-    """A run on disk. Reading needs no lock: files are immutable once they have their name."""
+    """A run on disk. Reading needs no lock: files are immutable once they have their name.
 
-    def __init__(self, path: str | Path) -> None:
+    `trust` are the modules, beside sparring's own, whose parts its recipe may name; a run cannot grant that itself.
+    """
+
+    def __init__(self, path: str | Path, *, trust: Iterable[str] = ()) -> None:
         self.path = Path(path)
+        self.trust = tuple(trust)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -55,7 +59,9 @@ class Run:
         try:
             card: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError as error:
-            raise FileUnusableError(f"{self.path} is not a run (it has no recipe.json); give the folder of a run") from error
+            raise FileUnusableError(
+                f"{self.path} is not a run (it has no recipe.json); give the folder of a run"
+            ) from error
         except (OSError, ValueError) as error:
             raise FileUnusableError(f"{path} cannot be read ({error}); restore it from a copy") from error
         if not isinstance(card, dict) or "recipe" not in card:
@@ -69,7 +75,7 @@ class Run:
     @property
     def bound(self) -> BoundRecipe:
         """The recipe as it was fitted to the data."""
-        return from_json(self.card["recipe"], trust=self.card.get("trust", ()))
+        return from_json(self.card["recipe"], trust=self.trust)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -82,18 +88,17 @@ class Run:
     @cached_property
     def generator(self) -> TrainedGenerator:
         """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
-        bound, checkpoint = self.bound, self.checkpoint
-        tensors, _ = read(checkpoint)
+        return self.generator_at(self.checkpoint)
+
+    def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:
+        """The generator of one checkpoint; raises FileUnusableError if it is damaged or does not fit the recipe."""
+        bound = self.bound
         name = bound.recipe.sampler
-        network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[name]
         kind = "average" if name in bound.recipe.emas else "weights"
         prefix = f"players.{name}.{kind}."
+        tensors, _ = read(checkpoint)
         weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise FileUnusableError(f"{checkpoint.path} does not fit the run's recipe; was a file replaced?") from error
-        return TrainedGenerator(network, source=f"{bound.recipe.name} {checkpoint.digest}")
+        return TrainedGenerator.of(bound, weights, source=f"{bound.recipe.name} {checkpoint.digest}")
 
     def records(self) -> list[dict[str, Any]]:
         """The log, without what a resume played again and without a torn last line."""
@@ -164,10 +169,10 @@ class Run:
                 raise
             raise DiskError(f"{path} could not be written ({os.strerror(error.errno)}); free some space") from error
 
-    def keep_grid(self, seen: int, images: Any) -> Path:
-        """Write the sample grid of a moment."""
+    def keep_grid(self, seen: int, images: Any, *, reach: float | None = None) -> Path:
+        """Write the sample grid of a moment; of points, in a window of half-width `reach`."""
         path = self.path / "samples" / f"seen-{seen:012d}.png"
-        write_durably(path, png(grid(images, columns=8), {"Software": "sparring", "seen": str(seen)}))
+        write_durably(path, png(grid(images, columns=8, reach=reach), {"Software": "sparring", "seen": str(seen)}))
         return path
 
 

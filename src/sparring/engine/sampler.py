@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from sparring.chance import latents
-from sparring.errors import UsageError
+from sparring.errors import FileUnusableError, SparringError, UsageError
 from sparring.pictures import data_url, grid, png, to_uint8
+from sparring.recipe import BoundRecipe
 
-__all__ = ["TrainedGenerator"]
+__all__ = ["TrainedGenerator", "render"]
+
+_UNBUILDABLE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, SparringError, TypeError, ValueError,
+)  # fmt: skip
+"""What building a network from numbers in a file may raise."""
 
 
 @final
@@ -21,6 +28,20 @@ class TrainedGenerator:
     def __init__(self, network: nn.Module, *, source: str = "") -> None:
         self.network: Any = network.eval()
         self.source = source
+
+    @classmethod
+    def of(cls, bound: BoundRecipe, weights: Mapping[str, Tensor], *, source: str = "") -> TrainedGenerator:
+        """The generator of a bound recipe with given weights; torch's default random numbers are left as they were.
+
+        Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
+        """
+        try:
+            with torch.random.fork_rng(devices=[]):
+                network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
+            network.load_state_dict(weights)
+        except _UNBUILDABLE as error:
+            raise FileUnusableError(f"the weights do not fit {bound.recipe.name}; was a file replaced?") from error
+        return cls(network, source=source)
 
     def __repr__(self) -> str:
         return f"TrainedGenerator({self.source!r}, z_dim={self.z_dim})"
@@ -53,14 +74,19 @@ class TrainedGenerator:
         return self.images(self.latents(n, seed), batch=batch)
 
     def images(self, z: Tensor, *, batch: int = 64) -> Tensor:
-        """The images of given z `[n, z_dim]`, as `sample` returns them.
+        """The images of given z `[n, z_dim]`, as `sample` returns them; an image does not depend on its neighbours."""
+        return render(self.network, z, batch=batch)
 
-        Every batch has the same size (the last one is filled up), so that an image does not depend on its neighbours.
-        """
-        device = next(self.network.parameters()).device
-        parts = []
-        with torch.inference_mode():
-            for part in z.split(batch):
-                filled = torch.cat([part, part[:1].expand(batch - len(part), -1)]) if len(part) < batch else part
-                parts.append(to_uint8(self.network(filled.to(device))).cpu()[: len(part)])
-        return torch.cat(parts)
+
+def render(network: nn.Module, z: Tensor, *, batch: int = 64) -> Tensor:
+    """A network's images of z `[n, z_dim]`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`), on the CPU.
+
+    Every batch has the same size (the last one is filled up), so that an image does not depend on its neighbours.
+    """
+    device = next(network.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for part in torch.split(z, batch):
+            filled = torch.cat([part, part[:1].expand(batch - len(part), -1)]) if len(part) < batch else part
+            parts.append(to_uint8(network(filled.to(device))).cpu()[: len(part)])
+    return torch.cat(parts)

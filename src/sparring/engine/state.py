@@ -54,10 +54,14 @@ class State:
         for name, tensor in tensors.items():
             group, _, rest = name.partition(".")
             if group not in groups:
-                raise FileUnusableError(f"the checkpoint holds {name!r}, which this version does not know; update sparring")
+                raise FileUnusableError(
+                    f"the checkpoint holds {name!r}, which this version does not know; update sparring"
+                )
             groups[group][rest] = tensor
         for name, player in self.players.items():
-            player.load({k.removeprefix(f"{name}."): t for k, t in groups["players"].items() if k.startswith(f"{name}.")})
+            player.load(
+                {k.removeprefix(f"{name}."): t for k, t in groups["players"].items() if k.startswith(f"{name}.")}
+            )
         for key, tensor in groups["game"].items():
             self.game.state[key].copy_(tensor)
         self.penalties = {}

@@ -1,4 +1,4 @@
-"""The two-player game: a generator turns z into images, a discriminator tells them from reals (Goodfellow et al. 2014)."""
+"""The two-player game: a generator turns z into images, a discriminator tells them from reals."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class UnconditionalGame:
             raise UsageError(f"D needs fakes, not {fakes_per_real} of them for every real; give a positive number")
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.together, self.fakes_per_real = loss, together, fakes_per_real
+        self._kept: tuple[Tensor, Tensor] | None = None  # fakes with their graph and real logits, within a round
 
     def build(self, shape: tuple[int, int, int], classes: int) -> dict[str, nn.Module]:
         """Both players for images of a shape."""
@@ -47,7 +48,10 @@ class UnconditionalGame:
         }
 
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """`adversarial` for either player, and the turn's penalties in D's turn."""
+        """`adversarial` for either player, and the turn's penalties in D's turn.
+
+        Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits.
+        """
         if turn.players == ("generator",):
             return self._generator_terms(batch, ctx)
         return self._discriminator_terms(turn, batch, ctx)
@@ -60,15 +64,17 @@ class UnconditionalGame:
     def _discriminator_terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Reals against fakes made without a graph; G is not on turn."""
         wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
-        with torch.no_grad():
-            fake = self._fakes(batch, ctx, max(round(batch.size * self.fakes_per_real), 1))
-        fake.requires_grad_("fake" in wanted)
+        with torch.set_grad_enabled("generator" in turn.awake):
+            made = self._fakes(batch, ctx, max(round(batch.size * self.fakes_per_real), 1))
+        fake = made.detach().requires_grad_("fake" in wanted)
         real = batch.real.requires_grad_("real" in wanted)
         if self.together:
-            real_logits, fake_logits = self._judge(ctx, torch.cat([real, fake])).split([len(real), len(fake)])
+            logits = self._judge(ctx, torch.cat([real, fake]))
+            real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
         else:
             real_logits, fake_logits = self._judge(ctx, real), self._judge(ctx, fake)
         self._note(ctx, real_logits.detach(), fake_logits.detach())
+        self._kept = (made, real_logits.detach()) if "generator" in turn.awake else None
         values = {"adversarial": self._pairs(self.loss.discriminator, real_logits, fake_logits, ctx).mean()}
         inputs = PenaltyInputs(lambda images: self._judge(ctx, images), real, fake, real_logits, fake_logits)
         for penalty in turn.penalties:
@@ -77,11 +83,12 @@ class UnconditionalGame:
 
     def _generator_terms(self, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
-        fake_logits = self._judge(ctx, self._fakes(batch, ctx, batch.size))
+        kept, self._kept = self._kept, None
+        fake_logits = self._judge(ctx, kept[0] if kept else self._fakes(batch, ctx, batch.size))
         if self.loss.pairing == "none":
             return {"adversarial": self.loss.generator(torch.zeros_like(fake_logits), fake_logits).mean()}
         with torch.no_grad():
-            real_logits = self._judge(ctx, batch.real)
+            real_logits = kept[1] if kept else self._judge(ctx, batch.real)
         return {"adversarial": self._pairs(self.loss.generator, real_logits, fake_logits, ctx).mean()}
 
     def _fakes(self, batch: Batch, ctx: Context, n: int) -> Tensor:
@@ -93,9 +100,7 @@ class UnconditionalGame:
         verdict: Verdict = ctx.players["discriminator"](images)
         return verdict.per_image
 
-    def _pairs(
-        self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor, ctx: Context
-    ) -> Tensor:
+    def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor, ctx: Context) -> Tensor:
         """The loss of each pair; of all pairs where there are more of one side, which leaves its mean unchanged."""
         if self.loss.pairing == "average":
             real, fake = real - ctx.mean(fake), fake - ctx.mean(real)

@@ -7,10 +7,11 @@ not 64 get as many stages as halve them down to a base of 4 to 7.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict, initialise_normal, pyramid
+from sparring.networks.layers import UpConv, Verdict, initialise_normal, pyramid
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -19,11 +20,19 @@ class Generator(nn.Module):
     """z `[n, z_dim]` -> images `[n, c, h, w]` in [-1, 1] (Radford et al. 2016, figure 1).
 
     `width` is the number of channels before the last layer; each earlier stage has twice as many, at most 8 x width
-    (64 px at width 128 is the paper's 1024-512-256-128).
+    (64 px at width 128 is the paper's 1024-512-256-128). `upsample` is `transposed`, the paper's fractional strides,
+    or `nearest`, repetition and a 3x3 convolution, which leaves no checkerboard (Odena et al. 2016).
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, z_dim: int = 100, z_kind: str = "normal"
+        self,
+        shape: tuple[int, int, int],
+        classes: int = 0,
+        *,
+        width: int = 64,
+        upsample: Literal["transposed", "nearest"] = "transposed",
+        z_dim: int = 100,
+        z_kind: str = "normal",
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
@@ -31,12 +40,10 @@ class Generator(nn.Module):
         widths = [width * min(2**stage, 8) for stage in reversed(range(max(sizes.doublings, 1)))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, widths[0], sizes.base, bias=False)]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.BatchNorm2d(inputs), nn.ReLU(True)]
-            layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False))
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU(True), _up(inputs, outputs, upsample)]
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(True)]
-        last = nn.ConvTranspose2d if sizes.doublings else nn.Conv2d
-        layers += [last(widths[-1], shape[0], **_kernel(sizes.doublings), bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        last = _up(widths[-1], shape[0], upsample) if sizes.doublings else _same(widths[-1], shape[0])
+        self.layers = nn.Sequential(*layers, last, nn.Tanh())
         initialise_normal(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -51,11 +58,10 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         widths = [width * min(2**stage, 8) for stage in range(max(sizes.doublings, 1))]
-        first = nn.Conv2d(shape[0], widths[0], **_kernel(sizes.doublings), bias=False)
+        first = _down(shape[0], widths[0]) if sizes.doublings else _same(shape[0], widths[0])
         self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for inputs, outputs in pairwise(widths):
-            convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
-            self.layers.append(nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)))
+            self.layers.append(nn.Sequential(_down(inputs, outputs), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)))
         self.head = nn.Conv2d(widths[-1], 1, sizes.base, bias=False)
         initialise_normal(self)
 
@@ -71,6 +77,18 @@ class Discriminator(nn.Module):
         return Verdict(self.head(self.features(x)[-1]).flatten())
 
 
-def _kernel(doublings: int) -> dict[str, int]:
-    """Halving and doubling layers are 4x4 with stride 2; a size that is its own base keeps its pixels."""
-    return {"kernel_size": 4, "stride": 2, "padding": 1} if doublings else {"kernel_size": 3, "stride": 1, "padding": 1}
+def _up(inputs: int, outputs: int, how: Literal["transposed", "nearest"]) -> nn.Module:
+    """Twice the size."""
+    if how == "nearest":
+        return UpConv(inputs, outputs, bias=False)
+    return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
+
+
+def _down(inputs: int, outputs: int) -> nn.Module:
+    """Half the size."""
+    return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
+
+
+def _same(inputs: int, outputs: int) -> nn.Module:
+    """A size that is its own base keeps its pixels."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)

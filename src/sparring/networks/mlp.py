@@ -41,7 +41,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         images: Tensor = self.layers(z)
-        return images.unflatten(1, self.shape)
+        return images.view(-1, *self.shape)
 
 
 class Discriminator(nn.Module):
@@ -80,4 +80,3 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return Verdict(self.head(self.features(x)[-1]).squeeze(1))
-

@@ -150,7 +150,8 @@ class _Down(nn.Module):
         self.convolution = _Convolution(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolution(_shrink(_shrink(x, 2), 3))  # type: ignore[no-any-return]
+        shrunk: Tensor = self.convolution(_shrink(_shrink(x, 2), 3))
+        return shrunk
 
 
 def _stretch(x: Tensor, axis: int) -> Tensor:
@@ -166,7 +167,8 @@ def _shrink(x: Tensor, axis: int) -> Tensor:
     """Half as long: (x[2i-1] + 2 x[2i] + x[2i+1]) / 4, zero before the first."""
     even, odd = x.unflatten(axis, (-1, 2)).unbind(axis + 1)
     before = torch.cat([torch.zeros_like(odd.narrow(axis, 0, 1)), odd.narrow(axis, 0, odd.shape[axis] - 1)], axis)
-    return (before + odd) / 4 + even / 2
+    shrunk: Tensor = (before + odd) / 4 + even / 2
+    return shrunk
 
 
 def _activate(x: Tensor, bias: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 A recipe's keyword parameters are its flags on the command line.
 """
 
-from sparring.recipes.original import gan
 from sparring.recipes.convolutional import dcgan
 from sparring.recipes.modern import r3gan
+from sparring.recipes.original import gan
+from sparring.recipes.quick import quick
 
-__all__ = ["dcgan", "gan", "r3gan"]
+__all__ = ["dcgan", "gan", "quick", "r3gan"]

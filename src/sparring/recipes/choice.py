@@ -15,4 +15,4 @@ def default_recipe(shape: tuple[int, int, int], *, gpu: bool) -> tuple[Recipe, s
         return recipes.r3gan(), "points learn best with relativistic pairing and both gradient penalties"
     if gpu:
         return recipes.r3gan(width=384), "on a GPU, the strongest modern baseline"
-    return recipes.r3gan(), "learns fastest on a CPU"
+    return recipes.quick(), "learns fastest on a CPU"

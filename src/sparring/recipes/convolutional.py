@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from torch import nn
 
@@ -10,7 +12,7 @@ from sparring.games.unconditional import UnconditionalGame
 from sparring.networks import dcgan as networks
 from sparring.networks import mlp
 from sparring.objectives.losses import non_saturating
-from sparring.recipe import Ema, Facts, Fitted, Optim, Paper, Recipe, Turn
+from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 
 __all__ = ["dcgan"]
 
@@ -22,13 +24,23 @@ _RADFORD = Paper(
 )
 
 
-def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int = 64, z_dim: int = 100) -> Recipe:
+def dcgan(
+    *,
+    width: int = 64,
+    upsample: Literal["transposed", "nearest"] = "transposed",
+    rate: float = 2e-4,
+    beta1: float = 0.5,
+    batch: int = 64,
+    z_dim: int = 100,
+) -> Recipe:
     """DCGAN: strided convolutions and batch norm in both players (Radford et al. 2016).
 
     Parameters
     ----------
     width
         Channels of the layer next to the image; the paper's generator has 128 and its batch is 128.
+    upsample
+        `transposed` convolutions as in the paper, or `nearest` and a convolution, which leaves no checkerboard.
     rate
         Adam's learning rate for both players.
     beta1
@@ -44,24 +56,26 @@ def dcgan(*, width: int = 64, rate: float = 2e-4, beta1: float = 0.5, batch: int
         papers=(_RADFORD,),
         game=partial(
             UnconditionalGame,
-            generator=Fitted(partial(_generator, width=width, z_dim=z_dim)),
-            discriminator=Fitted(partial(_discriminator, width=width)),
+            generator=fitted(partial(_generator, width=width, upsample=upsample, z_dim=z_dim)),
+            discriminator=fitted(partial(_discriminator, width=width)),
             loss=non_saturating,
         ),
         turns=(Turn(("discriminator",)), Turn(("generator",))),
         optims={name: Optim(rate=rate, betas=(beta1, 0.999)) for name in ("generator", "discriminator")},
-        emas={"generator": Ema(halflife=Fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(_halflife))},
         batch=batch,
     )
 
 
-def _generator(facts: Facts, *, width: int, z_dim: int) -> partial[nn.Module]:
+def _generator(
+    facts: Facts, *, width: int, upsample: Literal["transposed", "nearest"], z_dim: int
+) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
-    return partial(networks.Generator, width=width, z_dim=z_dim)
+    return partial(networks.Generator, width=width, upsample=upsample, z_dim=z_dim)
 
 
-def _discriminator(facts: Facts, *, width: int) -> partial[nn.Module]:
+def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Discriminator, widths=(4 * width,) * 2)
     return partial(networks.Discriminator, width=width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -11,7 +12,7 @@ from sparring.networks import mlp
 from sparring.networks import r3gan as networks
 from sparring.objectives.losses import relativistic_pairing
 from sparring.objectives.penalties import r1, r2
-from sparring.recipe import Ema, Facts, Fitted, Optim, Paper, Penalty, Recipe, Term, Turn
+from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Term, Turn, fitted
 from sparring.schedule import Cosine
 
 __all__ = ["r3gan"]
@@ -62,10 +63,10 @@ def r3gan(
     z_dim
         Dimensions of z.
     """
-    rates = Fitted(partial(_rate, rate=rate))
-    optim = Optim(rate=rates, betas=(0.0, Fitted(_beta2)))  # type: ignore[arg-type]
+    rates = fitted(partial(_rate, rate=rate))
+    optim = Optim(rate=rates, betas=(0.0, fitted(_beta2)))
     penalties = tuple(
-        Penalty(name, of=of, weight=Fitted(partial(_gamma, gamma=gamma)), every=every)  # type: ignore[arg-type]
+        Penalty(name, of=of, weight=fitted(partial(_gamma, gamma=gamma)), every=every)
         for name, of in (("r1", r1), ("r2", r2))
     )
     return Recipe(
@@ -74,26 +75,26 @@ def r3gan(
         papers=(_HUANG, _MESCHEDER),
         game=partial(
             UnconditionalGame,
-            generator=Fitted(partial(_generator, width=width, blocks=blocks, z_dim=z_dim)),
-            discriminator=Fitted(partial(_discriminator, width=width, blocks=blocks)),
+            generator=fitted(partial(_generator, width=width, blocks=blocks, z_dim=z_dim)),
+            discriminator=fitted(partial(_discriminator, width=width, blocks=blocks)),
             loss=relativistic_pairing,
             together=True,
         ),
         turns=(Turn(("discriminator",), (Term("adversarial"), *penalties)), Turn(("generator",))),
         optims={"generator": optim, "discriminator": optim},
-        emas={"generator": Ema(halflife=Fitted(_halflife))},  # type: ignore[arg-type]
-        batch=batch or Fitted(_batch),
+        emas={"generator": Ema(halflife=fitted(_halflife))},
+        batch=batch or fitted(_batch),
         mirror=mirror,
     )
 
 
-def _generator(facts: Facts, *, width: int | None, blocks: int, z_dim: int) -> partial[nn.Module]:
+def _generator(facts: Facts, *, width: int | None, blocks: int, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Generator, z_dim=2, widths=(width or 128,) * 3)
     return partial(networks.Generator, width=width or 32, blocks=blocks, z_dim=z_dim)
 
 
-def _discriminator(facts: Facts, *, width: int | None, blocks: int) -> partial[nn.Module]:
+def _discriminator(facts: Facts, *, width: int | None, blocks: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Discriminator, widths=(width or 128,) * 3)
     return partial(networks.Discriminator, width=width or 32, blocks=blocks)

@@ -8,7 +8,7 @@ from typing import Literal
 from sparring.games.unconditional import UnconditionalGame
 from sparring.networks import mlp
 from sparring.objectives.losses import minimax, non_saturating
-from sparring.recipe import Ema, Facts, Fitted, Optim, Paper, Recipe, Turn
+from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 
 __all__ = ["gan"]
 
@@ -67,7 +67,7 @@ def gan(
             UnconditionalGame,
             generator=partial(
                 mlp.Generator,
-                z_dim=z_dim or Fitted(_z_dim),
+                z_dim=z_dim or fitted(_z_dim),
                 widths=(width,) * layers,
                 batch_norm=batch_norm,
             ),
@@ -80,7 +80,7 @@ def gan(
             Turn(("generator",), times=generator_turns, batch_fraction=generator_batch),
         ),
         optims={name: Optim(rate=rate, betas=(0.5, 0.999)) for name in ("generator", "discriminator")},
-        emas={"generator": Ema(halflife=Fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(_halflife))},
         batch=batch,
     )
 

@@ -6,7 +6,8 @@ strings, tensors and inert `Record`s; nothing a file names is imported, looked u
 state dict. Whatever is damaged, foreign or hostile raises `FileUnusableError` with a sentence a person can act on.
 
 Reading order: `safe` (safetensors), `torchfile` (the three containers of torch files), `machine` (the opcodes),
-`builder` (what the opcodes may build), `limits` (how much), `statedict` (from what was read to named tensors).
+`builder` (what the opcodes may build), `record` (what stands for everything else), `limits` (how much of it all),
+`statedict` (from what was read to named tensors).
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import safetensors
-import safetensors.torch
 import torch
+from safetensors.torch import save as library_bytes
 from torch import Tensor
 
 from sparring.errors import DiskError, FileUnusableError, UsageError
@@ -121,7 +121,7 @@ def serialise(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> byt
         raise UsageError("safetensors metadata holds strings only; write other values as JSON")
     if len(tensors) > _TENSORS:
         raise UsageError(f"{len(tensors)} tensors are more than the {_TENSORS} a file may hold; use several files")
-    data = safetensors.torch.save(_plain(tensors))
+    data = library_bytes(_plain(tensors))
     (length,) = struct.unpack("<Q", data[:8])
     entries: dict[str, Any] = json.loads(data[8 : 8 + length])
     header = ({"__metadata__": dict(sorted(metadata.items()))} if metadata else {}) | entries

@@ -6,7 +6,7 @@ Layouts are those of torch/serialization.py; everything is read to the CPU and i
 
 from __future__ import annotations
 
-import encodings.cp437  # noqa: F401 - zipfile decodes old names with it: now, so that no file makes us import
+import encodings.cp437  # noqa: F401 - zipfile decodes names with it; loaded now, so that no file causes an import
 import io
 import struct
 import zipfile
@@ -92,6 +92,8 @@ def _storage_id(persistent_id: object, counts: tuple[int, ...]) -> tuple[str, to
     """Key, dtype and number of elements in `("storage", type, key, location, elements[, view])`."""
     if not isinstance(persistent_id, tuple) or len(persistent_id) not in counts or persistent_id[0] != "storage":
         raise FileUnusableError(f"it refers to {shown(persistent_id)}, which is not a storage")
+    if len(persistent_id) == 6 and persistent_id[5] is not None:
+        raise FileUnusableError("it holds a view of a storage, as torch wrote before version 0.4")
     kind, key, _, elements = persistent_id[1:5]
     dtype = STORAGE_DTYPES.get(kind.name) if isinstance(kind, Record) and kind.arguments is None else None
     if dtype is None:
@@ -147,9 +149,6 @@ class _Stream:
         if isinstance(persistent_id, tuple) and len(persistent_id) == 4 and persistent_id[0] == "module":
             return persistent_id[1]  # a class, with its source code for comparison, which we have no use for
         key, dtype, elements = _storage_id(persistent_id, (5, 6))
-        assert isinstance(persistent_id, tuple)
-        if len(persistent_id) == 6 and persistent_id[5] is not None:
-            raise FileUnusableError("it holds a view of a storage, as torch wrote before version 0.4")
         if key not in self._storages:
             if elements * dtype.itemsize > self._source.left:
                 raise FileUnusableError(f"it is cut short: {elements} elements of {dtype} are announced")

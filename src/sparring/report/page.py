@@ -1,0 +1,199 @@
+"""`write_report()`: what a run left behind, put into one page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from sparring.engine.checkpoint import write_durably
+from sparring.engine.rundir import Run
+from sparring.report import description
+from sparring.report.charts import charts, score_name, scores_of, table
+from sparring.report.film import Film, Frame, film
+from sparring.report.numbers import compact, duration, finite, percent, short, whole
+from sparring.report.plot import draw
+
+__all__ = ["Standing", "write_report"]
+
+Standing = Literal["training", "stopped"]
+
+_PATIENCE = 120.0
+
+
+def write_report(run: Run, *, standing: Standing | None = None) -> Path:
+    """Write `report.html` into the run's folder and return its path.
+
+    One file that opens from disk, in any browser, without a server or a network. Of a run that has not seen its
+    budget it says that it is `standing`: `training` or `stopped`, by default judged by the age of its log.
+
+    Raises FileUnusableError if the run cannot be read, DiskError if the folder cannot be written.
+    """
+    path = run.path / "report.html"
+    write_durably(path, _page(run, standing).encode())
+    return path
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A number of the header: what it is, what it says, and a remark."""
+
+    label: str
+    words: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What the page says beside a frame of the film."""
+
+    seen: str
+    share: str
+    clock: str
+
+
+def _page(run: Run, standing: Standing | None) -> str:
+    """The whole page, with a content policy that admits nothing but its own style and script."""
+    card, bound, records = run.card, run.bound, run.records()
+    measured = [record for record in records if "seen" in record]
+    seen = max([record["seen"] for record in measured] + [at for at, _ in run.grids()], default=0)
+    moving = film(run)
+    moments = [frame.seen for frame in moving.frames]
+    style, script = _asset("page.css"), _asset("page.js")
+    made = charts(measured)
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            policy=_policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            recipe=bound.recipe,
+            data=str((card.get("data") or {}).get("name", "unknown data")),
+            state=_state(run, seen, standing),
+            written=time.strftime("%Y-%m-%d %H:%M"),
+            share=min(seen / max(bound.facts.budget, 1), 1.0),
+            tiles=[*_score_tiles(measured), *_tiles(bound.facts.budget, seen, measured)],
+            protocols=_protocols(measured),
+            film=moving,
+            moments=_moments(moving, measured, bound.facts.budget),
+            drawings=[draw(chart, until=max(seen, 1), moments=moments) for chart in made],
+            tables={chart.key: table(chart) for chart in made},
+            players=description.players(bound),
+            turns=description.turns(bound),
+            game=description.game_facts(bound),
+            facts=description.data_facts(card),
+            origin=description.origin_facts(card, records),
+            commands=description.commands(run, seen),
+            alt=_alt,
+        )
+    )
+
+
+@functools.cache
+def _templates() -> Environment:
+    """Jinja with everything escaped and nothing undefined."""
+    return Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _asset(name: str) -> str:
+    """One of this package's own text files, with plain line ends."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    )
+
+
+def _hash(text: str) -> str:
+    """A source expression of the content security policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _state(run: Run, seen: int, standing: Standing | None) -> str:
+    """finished, training or stopped."""
+    if seen >= run.bound.facts.budget:
+        return "finished"
+    return standing or ("training" if _age(run) < _PATIENCE else "stopped")
+
+
+def _age(run: Run) -> float:
+    """Seconds since the run last wrote anything."""
+    paths = [run.path / "recipe.json", run.path / "log.jsonl", *(path for _, path in run.grids()[-1:])]
+    return time.time() - max(path.stat().st_mtime for path in paths if path.exists())
+
+
+def _tiles(budget: int, seen: int, records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
+    """Progress, time and speed."""
+    tiles = [_Tile("images seen", compact(seen), f"of {compact(budget)}, {percent(seen / max(budget, 1))}")]
+    last = next((r for r in reversed(records) if "seconds" in r), None)
+    if last is None:
+        return tiles
+    tiles.append(_Tile("time", duration(last["seconds"])))
+    speed = last["seen"] / last["seconds"] if last["seconds"] else 0.0
+    tiles.append(_Tile("images a second", short(round(speed) if speed >= 10 else speed), "over the whole run"))
+    shares = [r["matrix_share"] for r in records if r.get("matrix_share")]
+    if shares:
+        tiles.append(_Tile("of the matrix rate", percent(sum(shares) / len(shares)), "that this machine reaches"))
+    return tiles
+
+
+def _last_scores(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return next((found for r in reversed(records) if (found := scores_of(r))), [])
+
+
+def _score_tiles(records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
+    """The newest scores, each with its interval."""
+    tiles = []
+    for score in _last_scores(records):
+        value, low, high = (finite(score.get(key)) for key in ("value", "low", "high"))
+        if value is None:
+            continue
+        better = {"True": "higher is better", "False": "lower is better"}.get(str(score.get("higher_is_better")), "")
+        interval = "" if low is None or high is None else f"{short(low)} to {short(high)}"
+        tiles.append(_Tile(score_name(score), short(value), ", ".join(filter(None, [interval, better]))))
+    return tiles
+
+
+def _protocols(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """How each score was taken: without that it is none."""
+    return [
+        (score_name(score), [(str(key).replace("_", " "), str(word)) for key, word in protocol.items()])
+        for score in _last_scores(records)
+        if isinstance(protocol := score.get("protocol"), Mapping)
+    ]
+
+
+def _moments(moving: Film, records: Sequence[Mapping[str, Any]], budget: int) -> list[_Moment]:
+    """The caption of each frame; the clock is that of the newest record before it."""
+    timed = [(r["seen"], r["seconds"]) for r in records if "seconds" in r]
+    found = []
+    for frame in moving.frames:
+        clock = max((seconds for seen, seconds in timed if seen <= frame.seen), default=0.0)
+        share = f"{percent(frame.seen / max(budget, 1))} of the run"
+        found.append(_Moment(f"{whole(frame.seen)} images", share, duration(clock)))
+    return found
+
+
+def _alt(frame: Frame) -> str:
+    """What a frame is, for those who do not see it; not a guess of what it shows."""
+    return f"grid of samples after {whole(frame.seen)} images, from the same z as in every frame"

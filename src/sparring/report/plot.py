@@ -1,0 +1,266 @@
+"""The geometry of a chart: series of numbers in, the coordinates of an SVG out. Knows nothing of GANs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from sparring.report.numbers import compact, percent, short
+
+__all__ = ["Axis", "Chart", "Drawing", "Line", "Point", "Series", "decimate", "draw", "log_ticks", "ticks"]
+
+Point: TypeAlias = tuple[float, float]
+Axis: TypeAlias = Literal["linear", "zero", "log", "share"]
+
+WIDTH, HEIGHT = 440, 230
+_TOP, _BOTTOM = 12, 204
+_LETTER = 6.2
+_LABEL_GAP = 15.0
+_POINTS = 600
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named line through (seen, value), oldest first; `tone` is the class that gives it colour and dashes."""
+
+    name: str
+    tone: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a chart shows, in words and in numbers.
+
+    `axis` is `linear`, `zero` (linear from 0), `log`, or `share` (0 to 1, written in per cent). `references` are
+    (value, words) of horizontal lines. `band` shades what lies between the first two series.
+    """
+
+    key: str
+    title: str
+    sentence: str
+    series: tuple[Series, ...]
+    axis: Axis = "linear"
+    references: tuple[tuple[float, str], ...] = ()
+    band: bool = False
+
+    def text(self, value: float) -> str:
+        """A value as this chart writes it."""
+        return percent(value) if self.axis == "share" else short(value)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series as drawn: `spots` are its points where they are too few for a line; `label_y` is the place of its name.
+
+    `heights` and `values` are where it is, and what it says, at each moment of the film, separated by bars.
+    """
+
+    name: str
+    tone: str
+    path: str
+    spots: tuple[Point, ...]
+    label_y: float
+    last: str
+    heights: str
+    values: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart with all its coordinates, in units of a `width` x `height` view box."""
+
+    chart: Chart
+    left: float
+    right: float
+    until: float
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    references: tuple[tuple[float, str], ...]
+    lines: tuple[Line, ...]
+    band: str
+    note: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    top: int = _TOP
+    bottom: int = _BOTTOM
+
+
+def draw(chart: Chart, *, until: float, moments: Sequence[float] = ()) -> Drawing:
+    """Lay a chart out from 0 to `until` images seen; `moments` are those of the film."""
+    low, high, note = _range(chart)
+    steps = _steps(chart.axis, low, high)
+    words = [chart.text(step) for step in steps]
+    left = 10 + _LETTER * max(map(len, words), default=1)
+    right = WIDTH - 12 - _LETTER * max(len(f"{s.name} {chart.text(s.points[-1][1])}") for s in chart.series)
+    place = _Place(left, right, until, low, high, chart.axis == "log")
+    lines = _lines(chart, place, moments)
+    return Drawing(
+        chart=chart,
+        left=round(left, 1),
+        right=round(right, 1),
+        until=until,
+        x_ticks=tuple((place.x(seen), compact(seen)) for seen in ticks(0, until, count=4)),
+        y_ticks=tuple((place.y(step), word) for step, word in zip(steps, words, strict=True)),
+        references=tuple((place.y(v), word) for v, word in chart.references if low <= v <= high),
+        lines=lines,
+        band=_band(chart, place) if chart.band else "",
+        note=note,
+    )
+
+
+def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """About `count` round numbers within [low, high], whose step is 1, 2 or 5 times a power of ten.
+
+    >>> ticks(0, 1), ticks(-0.3, 2.2)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 0.5, 1.0, 1.5, 2.0])
+    """
+    if not high > low:
+        return [low]
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = min((1, 2, 5, 10), key=lambda m: abs(math.log(m * power / raw))) * power
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten within [low, high]; with their doubles and fives where there are few, every other where many.
+
+    >>> log_ticks(0.01, 10), log_ticks(0.4, 6)
+    ([0.01, 0.1, 1.0, 10.0], [0.5, 1.0, 2.0, 5.0])
+    """
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    factors = (1, 2, 5) if high <= 100 * low else (1,)
+    stride = max(math.ceil((last - first) / 6), 1)
+    found = [float(f"{m}e{k}") for k in range(first, last + 1, stride) for m in factors]
+    return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+
+
+def decimate(points: Sequence[Point], limit: int = _POINTS) -> list[Point]:
+    """At most `limit` points: the first, the last, and the lowest and highest of each of equal stretches between.
+
+    >>> decimate([(x, float(x == 50)) for x in range(101)], limit=4)
+    [(0, 0.0), (1, 0.0), (50, 1.0), (100, 0.0)]
+    """
+    if len(points) <= limit:
+        return list(points)
+    inner, buckets = points[1:-1], max((limit - 2) // 2, 1)
+    kept = [points[0]]
+    for k in range(buckets):
+        stretch = inner[k * len(inner) // buckets : (k + 1) * len(inner) // buckets]
+        extremes = {min(stretch, key=lambda p: p[1]), max(stretch, key=lambda p: p[1])}
+        kept += sorted(extremes)
+    return [*kept, points[-1]]
+
+
+def _steps(axis: Axis, low: float, high: float) -> list[float]:
+    if axis == "share":
+        return [0.0, 0.25, 0.5, 0.75, 1.0]
+    return log_ticks(low, high) if axis == "log" else ticks(low, high)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where seen and values lie in the view box."""
+
+    left: float
+    right: float
+    until: float
+    low: float
+    high: float
+    log: bool
+
+    def x(self, seen: float) -> float:
+        return round(self.left + (self.right - self.left) * seen / max(self.until, 1e-9), 1)
+
+    def y(self, value: float) -> float:
+        f: Callable[[float], float] = math.log10 if self.log else float
+        share = (f(value) - f(self.low)) / (f(self.high) - f(self.low))
+        return round(_BOTTOM - (_BOTTOM - _TOP) * min(max(share, -0.2), 1.2), 1)
+
+
+def _range(chart: Chart) -> tuple[float, float, str]:
+    """Lowest and highest value of the axis, and a note on what lies outside.
+
+    A few early spikes would flatten everything else, so what is far outside the middle 96 % is cut off, and said.
+    """
+    if chart.axis == "share":
+        return 0.0, 1.0, ""
+    points = sorted((p for series in chart.series for p in series.points), key=lambda p: p[1])
+    values = [value for _, value in points]
+    low, high = values[0], values[-1]
+    if chart.axis == "log":
+        return (low / 1.5, high * 1.5, "") if high < low * 4 else (low / 1.15, high * 1.15, "")
+    edge = len(values) // 50
+    q_low, q_high = values[edge], values[-1 - edge]
+    span = q_high - q_low
+    note = ""
+    if high > q_high + span > q_high:
+        note = f"Up to {short(high)} (at {compact(points[-1][0])}) above the frame."
+        high = q_high + span / 8
+    if low < q_low - span < q_low:
+        note += f" Down to {short(low)} (at {compact(points[0][0])}) below the frame."
+        low = q_low - span / 8
+    low = min([low, *(v for v, _ in chart.references)])
+    high = max([high, *(v for v, _ in chart.references)])
+    if chart.axis == "zero":
+        low = min(low, 0.0)
+    margin = 0.06 * (high - low) or abs(high) / 10 or 1.0
+    return (low if low == 0 else low - margin), high + margin, note.strip()
+
+
+def _lines(chart: Chart, place: _Place, moments: Sequence[float]) -> tuple[Line, ...]:
+    """The series with their labels kept apart."""
+    wanted = [min(max(place.y(s.points[-1][1]), _TOP), _BOTTOM) for s in chart.series]
+    found = []
+    for series, label_y in zip(chart.series, _spread(wanted), strict=True):
+        kept = decimate(series.points)
+        at = [_latest(series.points, moment) for moment in moments]
+        found.append(
+            Line(
+                name=series.name,
+                tone=series.tone,
+                path=_path(kept, place) if len(kept) > 1 else "",
+                spots=tuple((place.x(x), place.y(y)) for x, y in kept) if len(kept) == 1 else (),
+                label_y=label_y,
+                last=chart.text(series.points[-1][1]),
+                heights="|".join("" if v is None else f"{place.y(v):g}" for v in at),
+                values="|".join("–" if v is None else chart.text(v) for v in at),
+            )
+        )
+    return tuple(found)
+
+
+def _path(points: Sequence[Point], place: _Place) -> str:
+    return "M" + " ".join(f"{place.x(x):g},{place.y(y):g}" for x, y in points)
+
+
+def _band(chart: Chart, place: _Place) -> str:
+    """The outline of what lies between two lines; empty where there are not two."""
+    if len(chart.series) < 2 or len(chart.series[0].points) < 2 or len(chart.series[1].points) < 2:
+        return ""
+    there, back = (decimate(series.points) for series in chart.series[:2])
+    return _path([*there, *reversed(back)], place) + "Z"
+
+
+def _latest(points: Sequence[Point], moment: float) -> float | None:
+    """The value that stood at a moment, None before the first."""
+    before = [value for seen, value in points if seen <= moment]
+    return before[-1] if before else None
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Label heights at least a line apart, in their order, and inside the frame."""
+    order = sorted(range(len(heights)), key=lambda k: heights[k])
+    placed = list(heights)
+    for above, k in itertools.pairwise(order):
+        placed[k] = max(placed[k], placed[above] + _LABEL_GAP)
+    ceiling = float(_BOTTOM)
+    for k in reversed(order):
+        placed[k] = round(min(placed[k], ceiling), 1)
+        ceiling = placed[k] - _LABEL_GAP
+    return placed

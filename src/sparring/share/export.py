@@ -1,0 +1,108 @@
+"""`export()`: a trained generator as a folder to give away, holding the generator and nothing of its author.
+
+`generator.safetensors` (weights), `generate.py` (draws images with torch and safetensors alone), `generator.onnx` if
+asked, `samples.png`, `card.json` for programs and `README.md` for people. The discriminator stays at home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from sparring.engine.checkpoint import write_durably
+from sparring.engine.rundir import Run
+from sparring.engine.sampler import TrainedGenerator
+from sparring.errors import FileUnusableError, UsageError
+from sparring.names import choose
+from sparring.recipe import BoundRecipe
+from sparring.share.card import CARD, make_card, read_card
+from sparring.share.onnxfile import onnx_bytes
+from sparring.share.readme import readme
+from sparring.share.script import script
+from sparring.share.sheets import made_folder, sheet
+from sparring.tensorfile import serialise
+
+__all__ = ["Target", "export"]
+
+Target: TypeAlias = Literal["safetensors", "onnx"]
+
+_WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README = (
+    "generator.safetensors", "generate.py", "generator.onnx", "samples.png", "README.md",
+)  # fmt: skip
+
+
+def export(
+    run: Run | str | Path,
+    out: str | Path,
+    *,
+    to: Sequence[Target] = ("safetensors",),
+    licence: str | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write the generator of a run's newest checkpoint to the folder `out`, and return that folder.
+
+    `to` says in which forms; `licence` is what the card says about it; `seed` is the first of the sample sheet. Every
+    form was checked against the run's own images. The same run gives the same bytes. A folder that this function
+    wrote before is written anew; any other folder must be empty.
+
+    Raises UsageError (an unknown form, a foreign folder, packages for ONNX that are missing, a generator that a script
+    cannot carry), FileUnusableError (no run, no intact checkpoint), SparringError (a form that draws something else)
+    and DiskError.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    out = Path(out)
+    forms = [choose(form, ("safetensors", "onnx"), "export form") for form in ([to] if isinstance(to, str) else to)]
+    if not forms:
+        raise UsageError("nothing was asked for; export to safetensors, onnx or both")
+    before = _files_before(out)
+    bound, checkpoint = run.bound, run.checkpoint
+    generator = run.generator_at(checkpoint)
+    card = make_card(run, checkpoint, generator, licence=licence)
+    about = {"recipe": card["name"]} | {key: card[key] for key in ("z_dim", "z_kind", "checkpoint")}
+    files = _files(bound, generator, forms, seed, about)
+    card["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    files[_README] = readme(card).encode()
+    # The card first: from then on the folder is known as ours, and files that are not what it says are not used.
+    files = {CARD: (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()} | files
+    made_folder(out)
+    for name, content in files.items():
+        write_durably(out / name, content)
+    for name in before - files.keys():
+        with contextlib.suppress(OSError):
+            (out / name).unlink()
+    return out
+
+
+def _files(
+    bound: BoundRecipe, generator: TrainedGenerator, forms: Sequence[str], seed: int, about: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """The files of the forms and the sample sheet, in memory: all are made and checked before any is written."""
+    words = {"sparring": json.dumps(about, sort_keys=True)}
+    files = {}
+    if "safetensors" in forms:
+        files[_WEIGHTS] = serialise(generator.network.state_dict(), words)
+        files[_SCRIPT] = script(bound, generator).encode()
+    if "onnx" in forms:
+        files[_ONNX] = onnx_bytes(generator, {key: str(value) for key, value in about.items()})
+    files[_SHEET] = sheet(generator, seed=seed)
+    return files
+
+
+def _files_before(out: Path) -> set[str]:
+    """Our files of an earlier export into `out`; raises UsageError if anybody else's are there."""
+    if not out.exists():
+        return set()
+    if not out.is_dir():
+        raise UsageError(f"{out} is a file; choose another folder to export to")
+    present = {path.name for path in out.iterdir()}
+    if not present:
+        return set()
+    try:
+        read_card(out)
+    except FileUnusableError as error:
+        raise UsageError(f"{out} is not empty and holds no exported generator; choose another folder") from error
+    return present & {_WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README}

@@ -1,0 +1,104 @@
+"""The model card for people: `README.md` from `card.json`. Words from outside are shown literally, never as markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+__all__ = ["readme"]
+
+
+def readme(card: Mapping[str, Any]) -> str:
+    """The text of `README.md` for a card with its `files`."""
+    files = card["files"]
+    parts = [
+        f"# {_plain(card['name'])}, a generator of {_kind_of(card)}",
+        "![Samples](samples.png)",
+        *(_use(card, files)),
+        "## What it is",
+        _facts(card),
+        "## How good it is",
+        _scores(card["scores"]),
+        *(["## Beware", "\n".join(f"- {_plain(warning)}" for warning in card["warnings"])] if card["warnings"] else []),
+        "## Licence",
+        _plain(card["licence"] or "unspecified"),
+        "## Papers",
+        "\n".join(f"- {_plain(paper)}" for paper in card["papers"]),
+        "## Files",
+        "\n".join(f"- `{name}`: SHA-256 `{digest}`" for name, digest in files.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
+    parts = ["## How to use it"]
+    if "generate.py" in files:
+        parts += [
+            "With torch and safetensors and nothing else:",
+            "```\npip install torch safetensors\npython generate.py -n 16 --seed 0 --out samples\n```",
+            "With sparring:",
+            '```python\nimport sparring as sp\n\nsp.load(".").sample(16, seed=0)  # uint8 images\n```',
+        ]
+    if "generator.onnx" in files:
+        channels, height, width = card["shape"]
+        noise = "N(0, 1)" if card["z_kind"] == "normal" else "U(-1, 1)"
+        parts.append(
+            f"`generator.onnx` runs without torch: `z` `[batch, {card['z_dim']}]` float32, drawn from {noise}, gives "
+            f"`images` `[batch, {channels}, {height}, {width}]` float32 in [-1, 1]."
+        )
+    return parts
+
+
+def _facts(card: Mapping[str, Any]) -> str:
+    data = card["data"]
+    rows = {
+        "Recipe": f"{_plain(card['name'])}: {_plain(card['summary'])}",
+        "Makes": _kind_of(card),
+        "Noise": f"{card['z_dim']} dimensions, {card['z_kind']}",
+        "Trained on": f"{_plain(data['name'] or 'unnamed data')}, {_count(card['trained_on'])} images",
+        "Data fingerprint": f"`{_plain(data['fingerprint'] or 'unknown')}`",
+        "Images seen": _count(card["seen"]),
+        "Weights": "moving average" if card["weights"] == "average" else "last step",
+        "Checkpoint": f"`{card['checkpoint']}`",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())])
+
+
+def _scores(record: Mapping[str, Any] | None) -> str:
+    """Every number with its protocol, as it was recorded."""
+    if record is None:
+        return "Not measured."
+    lines = [f"Measured at {_count(record['seen'])} images seen."]
+    for score in record["scores"]:
+        fields = score.items() if isinstance(score, Mapping) else [("score", score)]
+        lines += ["", *(f"- {_plain(key)}: {_value(value)}" for key, value in fields)]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{_plain(key)} {_value(item)}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return _plain(value if isinstance(value, str) else json.dumps(value))
+
+
+def _kind_of(card: Mapping[str, Any]) -> str:
+    channels, height, width = card["shape"]
+    if (height, width) == (1, 1):
+        return "points of a plane"
+    colour = {1: "grey", 3: "colour", 4: "transparent"}.get(channels, f"{channels}-channel")
+    return f"{height}x{width} {colour} images"
+
+
+def _count(number: Any) -> str:
+    return f"{number:,}" if isinstance(number, int) else "unknown"
+
+
+def _plain(text: Any) -> str:
+    """Words that Markdown shows as they are: one line, no markup, no tags, no links."""
+    line = " ".join(str(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]#|~])", r"\\\1", line)

@@ -1,0 +1,91 @@
+"""Drawing images with torch and safetensors alone: the first part of every exported `generate.py`.
+
+What is reached from here is copied into the script (see `bundle`), so this file imports little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sparring.chance import latents
+from sparring.engine.sampler import render
+
+__all__ = ["main", "png_bytes", "sample", "sample_files", "trained"]
+
+_CHUNK = 64
+
+
+def main(network: Any, source: str) -> None:
+    """The command line: load the weights next to this file, draw, write."""
+    parser = argparse.ArgumentParser(description=f"Draw images from {source}.")
+    parser.add_argument("-n", type=int, default=16, help="how many (16)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first; the next ones count up (0)")
+    parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write to (samples)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps, ... (cpu)")
+    wish = parser.parse_args()
+    if wish.n < 1:
+        parser.error(f"{wish.n} samples cannot be drawn; ask for 1 or more")
+    wish.out.mkdir(parents=True, exist_ok=True)
+    for name, content in sample_files(trained(network).to(wish.device), wish.n, seed=wish.seed, source=source):
+        (wish.out / name).write_bytes(content)
+        print(wish.out / name)
+
+
+def trained(network: Any, weights: str | Path | None = None) -> Any:
+    """A network with the weights of a safetensors file, by default of the one next to this file."""
+    network.load_state_dict(load_file(weights or Path(__file__).with_name("generator.safetensors")))
+    return network.eval()
+
+
+def sample(network: Any, n: int, *, seed: int = 0) -> Tensor:
+    """Images of the seeds `seed`..`seed + n - 1`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
+
+    Image i depends on its own seed and on nothing else: z is drawn seed by seed, and every batch has the same size.
+    """
+    z = latents(list(range(seed, seed + n)), network.z_dim, network.z_kind)
+    return render(network, z)
+
+
+def sample_files(network: Any, n: int, *, seed: int = 0, source: str = "") -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files of `n` samples: a PNG for each image, or one table of all points.
+
+    The seed is in the name, and in the PNG with the `source` of the weights.
+    """
+    rows = ["seed,x,y"]
+    for first in range(seed, seed + n, _CHUNK):
+        images = sample(network, min(_CHUNK, seed + n - first), seed=first)
+        for number, image in enumerate(images, start=first):
+            if image.shape[1:] == (1, 1):
+                rows.append(",".join([str(number), *(f"{x:.9g}" for x in image.flatten().tolist())]))
+            else:
+                yield f"seed-{number:06d}.png", png_bytes(image, {"Software": source, "Seed": str(number)})
+    if len(rows) > 1:
+        yield "points.csv", "\n".join([*rows, ""]).encode()
+
+
+def png_bytes(image: Tensor, text: Mapping[str, str]) -> bytes:
+    """A uint8 image `[c, h, w]` as PNG bytes with text chunks (ISO/IEC 15948).
+
+    1, 3 and 4 channels are grey, RGB and RGBA; of other counts the first one or three are kept.
+    """
+    channels = image.shape[0] if image.shape[0] in (1, 3, 4) else (3 if image.shape[0] > 4 else 1)
+    colour = {1: 0, 3: 2, 4: 6}[channels]
+    _, height, width = image.shape
+    rows = image[:channels].permute(1, 2, 0).flatten(1)
+    changes = rows.clone()
+    changes[1:] -= rows[:-1]  # filter 2: what changes from the row above, modulo 256
+    pixels = b"".join(b"\2" + bytes(row) for row in changes.tolist())
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))]
+    chunks += [(b"tEXt", f"{key}\0{word}".encode("latin-1", "replace")) for key, word in text.items() if word]
+    chunks += [(b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )

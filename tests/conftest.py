@@ -1,0 +1,57 @@
+"""What many tests share: small data, and a run that never touches the user's cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from sparring.data.loader import Loader
+from sparring.engine.devices import Devices
+
+
+class Noise:
+    """Random images, or points of a plane, that nobody has to decode."""
+
+    def __init__(self, shape: tuple[int, int, int], n: int = 96) -> None:
+        source = torch.Generator().manual_seed(7)
+        points = shape[1:] == (1, 1)
+        self.pixels = (
+            torch.randn(n, *shape, generator=source)
+            if points
+            else torch.randint(0, 256, (n, *shape), generator=source, dtype=torch.uint8)
+        )
+        self.labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def images(self, indices: Tensor) -> Tensor:
+        return self.pixels[indices]
+
+
+def noise_loader(shape: tuple[int, int, int], *, seed: int = 0, mirror: bool = False) -> Loader:
+    """A loader of 96 noise images."""
+    data = Noise(shape)
+    return Loader(data, torch.arange(len(data)), seed=seed, mirror=mirror)
+
+
+@pytest.fixture(scope="session")
+def devices() -> Devices:
+    """One thread on the CPU, so that tests may run side by side."""
+    return Devices("cpu", threads=1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Prepared data go to a folder of the test session."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SPARRING_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty working folder."""
+    return tmp_path

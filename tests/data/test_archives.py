@@ -1,0 +1,99 @@
+"""Zips: the same as folders, and nothing in them reaches the disk or exhausts the machine."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sparring.data import open_data
+from sparring.errors import DataError
+
+Photo = Callable[..., Image.Image]
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_zip_equals_folder(tmp_path: Path, photo: Photo) -> None:
+    for name, seed in (("cat", 1), ("dog", 5)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in (seed, seed + 1):
+            photo(number).save(tmp_path / "set" / name / f"{number}.png")
+    files = sorted((tmp_path / "set").rglob("*.png"))
+    whole = {f"wrap\\{file.relative_to(tmp_path / 'set')}".replace("/", "\\"): file.read_bytes() for file in files}
+    archive = zipped(tmp_path / "set.zip", {**whole, "__MACOSX/wrap/._0.png": b"clutter"})
+    ours, theirs = open_data(tmp_path / "set"), open_data(archive)
+    assert theirs.classes == ("cat", "dog")
+    assert theirs.fingerprint == ours.fingerprint
+
+
+def test_zip_with_hostile_members(tmp_path: Path, folder: Path) -> None:
+    good = {file.name: file.read_bytes() for file in folder.iterdir()}
+    hostile = {
+        "../up.png": good["0.png"],
+        "/etc/abs.png": good["0.png"],
+        "C:\\abs.png": good["0.png"],
+        "zeros.bmp": b"BM" + b"\0" * 2**21,
+    }
+    path = zipped(tmp_path / "set.zip", good | hostile)
+    link = zipfile.ZipInfo("link.png")
+    link.external_attr = 0o120777 << 16
+    before = set(tmp_path.rglob("*"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("more.png", good["1.png"])
+        archive.writestr("more2.png", good["2.png"])
+    data = open_data(path)
+    assert len(data) == 6
+    assert {one.name: one.reason for one in data.report.skipped} == {
+        "../up.png": "name that leads out of the archive",
+        "/etc/abs.png": "name that leads out of the archive",
+        "C:/abs.png": "name that leads out of the archive",
+        "link.png": "link inside an archive",
+        "zeros.bmp": "packed more than 200 times; images are not",
+    }
+    assert not {p for p in set(tmp_path.rglob("*")) - before if "cache" not in p.parts}
+
+
+def zip_damaged(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04" + b"\0" * 100)
+
+
+def zip_of_bombs(path: Path) -> None:
+    zipped(path, {f"{index}.bmp": b"BM" + b"\0" * (2**20 - 2) for index in range(60)})
+
+
+def zip_of_zips(path: Path) -> None:
+    zipped(path, {"inner.zip": b"PK\x03\x04" + b"\0" * 100, "inner.png": b"PK\x03\x04"})
+
+
+def zip_announcing_millions(path: Path) -> None:
+    zipped(path, {"a.png": b"x"})
+    data = bytearray(path.read_bytes())
+    data[-10:-6] = (2**31).to_bytes(4, "little")  # the size of the directory, by the zip specification
+    path.write_bytes(data)
+
+
+HOPELESS_ZIPS = {
+    "damaged": (zip_damaged, "not a readable zip"),
+    "bombs": (zip_of_bombs, "would unpack"),
+    "nested": (zip_of_zips, "ZIP"),
+    "announces millions": (zip_announcing_millions, "limit for a zip"),
+    "empty": (lambda path: zipped(path, {}), "no images"),
+}
+
+
+@pytest.mark.parametrize("name", HOPELESS_ZIPS)
+def test_hopeless_zips(name: str, tmp_path: Path) -> None:
+    make, sentence = HOPELESS_ZIPS[name]
+    make(tmp_path / "set.zip")
+    with pytest.raises(DataError, match=sentence):
+        open_data(tmp_path / "set.zip")

@@ -1,0 +1,170 @@
+"""A walk passes exactly through its seeds, keeps to where z lives, and can be written down."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sparring.engine.sampler import TrainedGenerator
+from sparring.errors import DiskError, UsageError
+from sparring.latent.interpolate import interpolate, lerp, slerp, strip, write_film, write_strip
+from sparring.networks.dcgan import Generator as Convolutional
+from sparring.networks.mlp import Generator as Perceptron
+
+SHAPES = [(1, 28, 28), (3, 32, 32), (3, 32, 48), (4, 16, 16), (2, 1, 1)]
+SEEDS = [5, 5000, 2]
+
+
+def generator_of(shape: tuple[int, int, int], z_kind: str = "normal") -> TrainedGenerator:
+    torch.manual_seed(0)
+    if shape[1:] == (1, 1):
+        return TrainedGenerator(Perceptron(shape, z_dim=2, z_kind=z_kind, widths=(8,)))
+    network = Convolutional(shape, width=4, z_dim=6, z_kind=z_kind)
+    for weight in network.parameters():
+        weight.data.mul_(4)  # images that a lossy film does not hold for the same
+    return TrainedGenerator(network)
+
+
+class Recorder(torch.nn.Module):
+    """A generator whose images are its z."""
+
+    def __init__(self, z_kind: str) -> None:
+        super().__init__()
+        self.z_dim, self.z_kind = 64, z_kind
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z[:, :, None, None] * self.weight
+
+
+@pytest.mark.parametrize("how", ["spherical", "linear"])
+@pytest.mark.parametrize("z_kind", ["normal", "uniform"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_walk_passes_exactly_through_its_seeds(shape, z_kind, how, loop):
+    generator = generator_of(shape, z_kind)
+    frames = interpolate(generator, SEEDS, steps=3, how=how, loop=loop)
+    assert len(frames) == (9 if loop else 7)
+    for place, seed in enumerate(SEEDS):
+        assert torch.equal(frames[3 * place], generator.sample(1, seed=seed)[0])
+
+
+def test_a_step_of_one_is_only_the_seeds():
+    generator = generator_of((1, 28, 28))
+    frames = interpolate(generator, SEEDS, steps=1)
+    assert torch.equal(frames, torch.cat([generator.sample(1, seed=seed) for seed in SEEDS]))
+
+
+def test_more_frames_than_a_batch():
+    generator = generator_of((1, 28, 28))
+    frames = interpolate(generator, [0, 1], steps=100)
+    assert torch.equal(frames[100], generator.sample(1, seed=1)[0])
+
+
+def test_normal_z_keeps_its_length_and_uniform_z_its_cube():
+    normal = interpolate(TrainedGenerator(Recorder("normal")), [0, 1], steps=8).flatten(1)
+    lengths = normal.norm(dim=1)
+    assert bool((lengths[1:-1] >= lengths[[0, -1]].min() * 0.99).all())
+    straight = interpolate(TrainedGenerator(Recorder("normal")), [0, 1], steps=8, how="linear").flatten(1).norm(dim=1)
+    assert float(straight[4]) < 0.8 * float(lengths[4])
+    uniform = interpolate(TrainedGenerator(Recorder("uniform")), [0, 1], steps=8).flatten(1)
+    assert torch.allclose(uniform[4], (uniform[0] + uniform[8]) / 2)
+    assert float(uniform.abs().max()) <= 1
+
+
+def test_slerp_by_hand():
+    a, b = torch.tensor([[1.0, 0.0], [3.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 3.0]])
+    third = slerp(a, b, 1 / 3)  # a third of a right angle is 30 degrees
+    expected = torch.tensor([math.cos(math.pi / 6), math.sin(math.pi / 6)])
+    assert torch.allclose(third, torch.stack([expected, 3 * expected]))
+
+
+@pytest.mark.parametrize("between", [slerp, lerp])
+def test_ends_are_exact(between):
+    source = torch.Generator().manual_seed(0)
+    a, b = torch.randn(500, 7, generator=source), torch.randn(500, 7, generator=source)
+    assert torch.equal(between(a, b, 0.0), a)
+    assert torch.equal(between(a, b, 1.0), b)
+
+
+def test_an_arc_turns_evenly():
+    a, b = torch.randn(2, 1, 64, generator=torch.Generator().manual_seed(3))
+    a, b = a / a.norm(), b / b.norm()
+    turns = [float((slerp(a, b, k / 8) * slerp(a, b, (k + 1) / 8)).sum().clamp(-1, 1).acos()) for k in range(8)]
+    assert turns == pytest.approx([sum(turns) / 8] * 8, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [([1.0, 2.0], [1.0, 2.0]), ([1.0, 2.0], [2.0, 4.0]), ([1.0, 0.0], [-1.0, 0.0])],
+    ids=["same", "parallel", "opposite"],
+)
+def test_where_there_is_no_arc_it_is_the_line(a, b):
+    a, b = torch.tensor([a]), torch.tensor([b])
+    for t in (0.0, 0.25, 1.0):
+        assert torch.allclose(slerp(a, b, t), lerp(a, b, t))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [({"seeds": [1]}, "two seeds"), ({"steps": 0}, "1 or more"), ({"how": "crooked"}, "spherical or linear")],
+)
+def test_what_cannot_be_meant(keywords, words):
+    with pytest.raises(UsageError, match=words):
+        interpolate(generator_of((1, 28, 28)), **({"seeds": SEEDS} | keywords))
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_strip_has_a_row_for_each_pair(loop):
+    frames = interpolate(generator_of((3, 32, 48)), SEEDS, steps=4, loop=loop)
+    sheet = strip(frames, steps=4, loop=loop)
+    rows = 3 if loop else 2
+    assert sheet.size == (5 * 49 + 1, rows * 33 + 1)
+    last_of_first_row = sheet.crop((4 * 49 + 1, 1, 5 * 49, 33))
+    first_of_second_row = sheet.crop((1, 34, 49, 66))
+    assert last_of_first_row.tobytes() == first_of_second_row.tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("ending", [".gif", ".webp", ".png", ".apng"])
+def test_a_film_has_all_frames(tmp_path: Path, shape, ending):
+    frames = interpolate(generator_of(shape), SEEDS, steps=3)
+    path = write_film(frames, tmp_path / f"walk{ending}")
+    with Image.open(path) as film:
+        assert film.n_frames == 7
+        assert min(film.size) >= 100
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_strip_can_be_written(tmp_path: Path, shape):
+    frames = interpolate(generator_of(shape), SEEDS, steps=3, loop=True)
+    path = write_strip(frames, tmp_path / "strip.png", steps=3, loop=True)
+    with Image.open(path) as sheet:
+        sheet.load()
+
+
+def test_a_path_of_points_shows_its_seeds():
+    points = torch.tensor([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])[:, :, None, None]
+    sheet = strip(points, steps=2)
+    colours = {sheet.getpixel((round((x / 1.1 + 1) * 160), 160)) for x in (-1.0, 1.0)}
+    assert colours == {(200, 60, 20)}
+    assert sheet.getpixel((200, 160)) == (0, 120, 80)
+
+
+def test_films_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    frames = interpolate(generator_of((1, 28, 28)), SEEDS, steps=1)
+    with pytest.raises(UsageError, match=r"\.gif"):
+        write_film(frames, tmp_path / "walk.avi")
+    with pytest.raises(DiskError, match="another --out"):
+        write_film(frames, tmp_path / "missing" / "walk.gif")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UsageError, match="pip install av"):
+        write_film(frames, tmp_path / "walk.mp4")
+    with pytest.raises(DiskError):
+        write_strip(frames, tmp_path / "missing" / "strip.png", steps=1)

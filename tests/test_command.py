@@ -1,0 +1,267 @@
+"""The real command, in processes of its own: killed, stopped, resumed, and told nonsense."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparring.engine.checkpoint import checkpoints
+from sparring.engine.rundir import Run
+
+TRAIN = ["--recipe", "gan", "--width", "8", "--batch", "8", "--images", "12000", "--threads", "1", "--progress", "none"]
+
+KILL_IN_A_SAVE = """
+import os, signal, sys
+from sparring.engine import checkpoint
+call, countdown = sys.argv[1], int(sys.argv[2])
+real = getattr(os, call)
+def fatal(*arguments, **keywords):
+    global countdown
+    countdown -= 1
+    if countdown == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **keywords)
+inside = checkpoint.save
+def save(*arguments, **keywords):
+    setattr(os, call, fatal)
+    try:
+        return inside(*arguments, **keywords)
+    finally:
+        setattr(os, call, real)
+import sparring.training
+sparring.training.save = save
+from sparring.cli import main
+main(sys.argv[3:])
+"""
+
+
+def start(*words: object, code: str | None = None) -> subprocess.Popen[str]:
+    """The command as a process of its own."""
+    program = [sys.executable, "-c", code] if code else [sys.executable, "-m", "sparring"]
+    return subprocess.Popen(
+        [*program, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    """The command, to its end."""
+    process = start(*words)
+    out, err = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 small images in one file."""
+    path = tmp_path_factory.mktemp("data") / "noise.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (400, 8, 8), dtype=np.uint8))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = run("train", data, *TRAIN, "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def wait_for_checkpoint(out: Path, process: subprocess.Popen[str], known: int) -> None:
+    """Until a new checkpoint exists, or the process has ended."""
+    while process.poll() is None:
+        found = checkpoints(out / "checkpoints")
+        if found and found[0].seen > known:
+            return
+        time.sleep(0.002)
+
+
+def newest_seen(out: Path) -> int:
+    found = checkpoints(out / "checkpoints")
+    return found[0].seen if found else -1
+
+
+def test_ten_kills_leave_the_uninterrupted_run(data: Path, whole: Path, tmp_path: Path) -> None:
+    """kill -9 at random moments and inside saves; the last checkpoint is byte for byte that of the whole run."""
+    out, dice = tmp_path / "run", random.Random(5)
+    begin = ["train", data, *TRAIN, "--out", out]
+    resume = ["train", "--resume", "--out", out, "--threads", 1, "--progress", "none"]
+    in_a_save = {2: ("write", 1), 4: ("fsync", 1), 6: ("replace", 1), 8: ("fsync", 2)}
+    for kill in range(10):
+        words = resume if (out / "recipe.json").exists() else begin
+        if kill in in_a_save:
+            process = start(*in_a_save[kill], *words, code=KILL_IN_A_SAVE)
+        else:
+            process = start(*words)
+            wait_for_checkpoint(out, process, newest_seen(out))
+            time.sleep(dice.random() * 0.2)
+            process.kill()
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == -signal.SIGKILL, err
+    done = run(*resume)
+    assert done.returncode == 0, done.stderr
+    assert newest_name(out) == newest_name(whole)
+    assert [path.name for _, path in Run(out).grids()] == [path.name for _, path in Run(whole).grids()]
+    assert numbers(out) == numbers(whole)
+    assert not list(out.rglob(".tmp-*"))
+
+
+def newest_name(out: Path) -> str:
+    """Seen and hash in one."""
+    return checkpoints(out / "checkpoints")[0].path.name
+
+
+def numbers(out: Path) -> list[dict[str, float]]:
+    """The log without the numbers that depend on the clock."""
+    clock = {"seconds", "images_per_second", "matrix_share"}
+    kept = [record for record in Run(out).records() if "round" in record]
+    return [{k: v for k, v in record.items() if k not in clock} for record in kept]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_the_run_goes_on(data: Path, whole: Path, tmp_path: Path, number: int, code: int) -> None:
+    out = tmp_path / "run"
+    process = start("train", data, *TRAIN, "--out", out)
+    wait_for_checkpoint(out, process, -1)
+    begin = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert time.monotonic() - begin < 5
+    assert f"sparring train --resume --out {out}" in err
+    done = run("train", "--resume", "--out", out, "--threads", 1, "--progress", "none")
+    assert done.returncode == 0, done.stderr
+    assert newest_name(out) == newest_name(whole)
+
+
+def test_a_second_trainer_is_refused_and_changes_nothing(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = start("train", data, *TRAIN, "--out", out)
+    wait_for_checkpoint(out, first, -1)
+    second = run("train", "--resume", "--out", out)
+    assert second.returncode == 6
+    assert "another process is training" in second.stderr
+    first.kill()
+    first.communicate()
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_used(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(whole), str(out)], check=True)
+    newest, *_ = checkpoints(out / "checkpoints")
+    content = bytearray(newest.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.path.write_bytes(bytes(content))
+    done = run("train", "--resume", "--out", out, "--threads", 1, "--progress", "none")
+    assert done.returncode == 0, done.stderr
+    assert newest_name(out) == newest_name(whole)
+    assert newest.path.with_suffix(".bad").exists()
+    for checkpoint in checkpoints(out / "checkpoints"):
+        os.truncate(checkpoint.path, 100)
+    hopeless = run("train", "--resume", "--out", out)
+    assert hopeless.returncode == 4
+    assert "truncated or altered" in hopeless.stderr
+
+
+def test_newer_and_foreign_runs_are_refused(whole: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(whole), str(out)], check=True)
+    card = json.loads((out / "recipe.json").read_text())
+    (out / "recipe.json").write_text(json.dumps({**card, "format": 99}))
+    newer = run("train", "--resume", "--out", out)
+    assert newer.returncode == 4
+    assert "update sparring" in newer.stderr
+    (out / "recipe.json").write_text("{")
+    assert run("train", "--resume", "--out", out).returncode == 4
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (foreign / "a.txt").write_text("mine")
+    assert run("train", data, *TRAIN, "--out", foreign).returncode == 2
+    assert [path.name for path in foreign.iterdir()] == ["a.txt"]
+
+
+def test_resume_names_what_is_not_the_same(whole: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, images=np.zeros((300, 8, 8), np.uint8))
+    for words, code, said in [
+        ([other], 3, "no longer holds"),
+        (["--recipe", "dcgan"], 2, "was begun with gan"),
+        (["--recipe", "gan", "--width", "9"], 2, "other parameters"),
+        (["--size", "16"], 2, "8x8 pixels"),
+    ]:
+        done = run("train", *words, "--resume", "--out", whole)
+        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+NONSENSE = [
+    (["train", "--recipe", "dcgn"], 2, "did you mean 'dcgan'"),
+    (["train", "--recipe", "dcgan", "--size", "100", "--images", "100"], 2, "96x96 and 112x112"),
+    (["train", "--recipe", "gan", "--batch", "0"], 2, "batch of 0"),
+    (["train", "--recipe", "gan", "--width", "-3"], 2, "cannot be built"),
+    (["train", "--recipe", "gan", "--rate", "-1"], 2, "learning rate of -1"),
+    (["train", "--recipe", "gan", "--rate", "nan"], 2, "learning rate of nan"),
+    (["train", "--minutes", "-1"], 2, "-1.0 minutes"),
+    (["train", "--minutes", "nan"], 2, "nan minutes"),
+    (["train", "--images", "-5"], 2, "no number of images"),
+    (["train", "--images", "many"], 2, "no number of images"),
+    (["train", "--images", "5", "--minutes", "5"], 2, "give one of them"),
+    (["train", "--size", "0"], 2, "0x0"),
+    (["train", "--size", "9x9x9"], 2, "no size"),
+    (["train", "--seed", "-1"], 2, "seed -1"),
+    (["train", "--threads", "0"], 2, "0 threads"),
+    (["train", "--device", "tpu9"], 2, "no device"),
+    (["train", "--channels", "7"], 2, "channels"),
+    (["train", "no-such-folder"], 3, "no-such-folder"),
+    (["train", "--resume"], 2, "--out"),
+    (["train", "--resume", "--out", "no-such-run"], 2, "no run"),
+    (["train", "--recipe", "no.such:recipe"], 2, "cannot be imported"),
+    (["tran"], 2, "train"),
+    (["sample", "no-such-run"], 4, "no-such-run"),
+    (["evaluate", "no-such-run"], 3, "no-such-run"),
+    (["export", "no-such-run"], 4, "no-such-run"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "said"), NONSENSE, ids=[" ".join(words) for words, _, _ in NONSENSE])
+def test_nonsense_gets_one_sentence(
+    words: list[str],
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from sparring.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    err = capsys.readouterr().err
+    assert stopped.value.code == code, err
+    assert said in err
+    assert len([line for line in err.splitlines() if line.startswith("sparring:")]) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_is_immediate() -> None:
+    """No torch for --help."""
+    code = (
+        "import sys; from sparring.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -1,0 +1,68 @@
+"""Stopping anywhere and going on gives the run that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import noise_loader
+from sparring import recipes
+from sparring.engine.checkpoint import newest, read, save
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.state import State
+from sparring.recipe import BoundRecipe
+from test_contracts import bound
+
+
+def reload(state: State, fitted: BoundRecipe, folder: Path, devices: Devices) -> State:
+    """Through a checkpoint file into a new state."""
+    save(folder, state.tensors(), state.scalars())
+    found = newest(folder)
+    assert found is not None
+    fresh = State(fitted, seed=99, device=devices.device)
+    fresh.load(*read(found))
+    return fresh
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (2, 1, 1)], ids=str)
+@pytest.mark.parametrize("name", recipes.__all__)
+def test_a_run_split_after_every_round_is_the_unsplit_run(
+    name: str, shape: tuple[int, int, int], devices: Devices, folder: Path
+) -> None:
+    """50 rounds, restarted from the file after each of them, against 50 rounds in one piece."""
+    fitted, loader = bound(name, shape), noise_loader(shape)
+    whole = State(fitted, seed=3, device=devices.device)
+    split = State(fitted, seed=3, device=devices.device)
+    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
+    for _ in range(50):
+        next(pieces)
+        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
+        split = reload(split, fitted, folder, devices)
+        one, two = whole.tensors(), split.tensors()
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    assert whole.scalars() == split.scalars()
+
+
+def test_dropout_is_part_of_the_promise(devices: Devices, folder: Path) -> None:
+    fitted, loader = bound("gan", (1, 16, 16), dropout=0.5, batch_norm=True), noise_loader((1, 16, 16))
+    whole = State(fitted, seed=3, device=devices.device)
+    for _ in itertools.islice(rounds(fitted, loader, state=whole, devices=devices), 6):
+        pass
+    split = State(fitted, seed=3, device=devices.device)
+    for _ in range(3):
+        for _ in itertools.islice(rounds(fitted, loader, state=split, devices=devices), 2):
+            torch.randn(3)  # somebody else draws from the default generator
+        split = reload(split, fitted, folder, devices)
+    one, two = whole.tensors(), split.tensors()
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_different_seeds_differ(devices: Devices) -> None:
+    fitted = bound("gan", (1, 16, 16))
+    one, two = (State(fitted, seed=seed, device=devices.device).tensors() for seed in (0, 1))
+    assert any(not torch.equal(one[key], two[key]) for key in one)

@@ -24,7 +24,7 @@ def clothes() -> torch.Tensor:
 
 def test_the_weights_are_the_stated_ones() -> None:
     # what benchmarks/train_grey_features.py wrote; a change of this line makes all earlier scores incomparable
-    assert features.load("grey28").checksum == "dcc27f5d516ce645331adc3d55bedde043b663cc36145d523c308ffc41ce87fc"
+    assert features.load("grey28").checksum == "5315d1cec7da9f4db2070c414faac89685d81208f52eb37f3644a85b6576f12b"
 
 
 def test_it_knows_clothes(clothes: torch.Tensor) -> None:
@@ -34,7 +34,9 @@ def test_it_knows_clothes(clothes: torch.Tensor) -> None:
     )
     logits = features.load("grey28").features(clothes).logits
     assert logits is not None
-    assert (logits.argmax(1) - 10 == torch.from_numpy(labels.copy())).float().mean() > 0.9  # the script prints it for all 10,000
+    assert (
+        logits.argmax(1) - 10 == torch.from_numpy(labels.copy())
+    ).float().mean() > 0.9  # the script prints it for all 10,000
 
 
 @pytest.mark.parametrize("damage", ["noise", "blur", "fewer classes"])

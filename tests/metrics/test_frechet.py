@@ -81,7 +81,7 @@ def test_covariances_without_full_rank() -> None:
     assert math.isfinite(score.value)
     assert score.value > 0
     assert math.isfinite(score.high)
-    assert "indicative" in str(score.protocol["interval"])
+    assert "dominates" in str(score.protocol["interval"])
 
 
 def test_a_feature_that_never_fires() -> None:

@@ -3,7 +3,8 @@
 Inception has seen photographs of 299 pixels; a digit is as strange to it as it is small, and 2,048 dimensions want tens
 of thousands of images. This network has 64 dimensions, so that the covariance of 1,000 held-out images has full rank
 with room to spare, and it was trained as a classifier of MNIST and Fashion-MNIST jointly (20 classes, training sets
-only) by `benchmarks/train_grey_features.py`. Its numbers compare only with its own.
+only) by `benchmarks/train_grey_features.py`: 99.30 % and 91.57 % of the test sets right. Its numbers compare only with
+its own.
 """
 
 from __future__ import annotations

@@ -65,6 +65,15 @@ class Devices:
         for tensor, part in zip(listed, flat.split([t.numel() for t in listed]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def seed(self, number: int) -> None:
+        """Seed the default generators, for dropout.
+
+        Not `torch.manual_seed`: where CUDA is not in use, that queues a stack trace for it at every call.
+        """
+        torch.default_generator.manual_seed(number)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(number)
+
     def precision(self) -> contextlib.AbstractContextManager[Any]:
         """Mixed precision on GPUs that have bfloat16; nothing elsewhere."""
         if self.device.type == "cuda" and torch.cuda.is_bf16_supported():

@@ -72,7 +72,7 @@ def rounds(
 def _play(table: _Table, turn: Turn) -> None:
     """One turn: the sum of its terms, one backward pass, one masked step."""
     state, devices = table.state, table.devices
-    torch.manual_seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
+    devices.seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
     for name, player in state.players.items():
         player.take_turn(name in turn.players or name in turn.awake)
     with devices.precision():

@@ -17,20 +17,23 @@ __all__ = ["Cosine", "Linear", "Schedule", "Steps", "images_of", "value"]
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from `start` to `end` over the images `begin`..`begin + over`.
+    """Half a cosine from `start` to `end` over so many images, its first `warmup` images scaled up from almost 0.
 
     >>> [round(Cosine(1.0, 0.0, over=100)(seen), 3) for seen in (0, 50, 100, 200)]
     [1.0, 0.5, 0.0, 0.0]
+    >>> [Cosine(1.0, 1.0, over=100, warmup=4)(seen) for seen in (0, 1, 3, 4)]
+    [0.25, 0.5, 1.0, 1.0]
     """
 
     start: float
     end: float
     over: float
-    begin: float = 0
+    warmup: float = 0
 
     def __call__(self, seen: float) -> float:
-        share = _share(seen, self.begin, self.over)
-        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
+        share = _share(seen, 0, self.over)
+        warm = min((seen + 1) / self.warmup, 1.0) if self.warmup else 1.0
+        return warm * (self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2)
 
 
 @dataclass(frozen=True)

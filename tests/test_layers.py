@@ -21,7 +21,7 @@ FLOORS = [
     {"errors"},
 ]
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
-SIDEWAYS = {("recipe_file", "recipe"), ("__main__", "cli")}
+SIDEWAYS = {("recipe_file", "recipe"), ("__main__", "cli"), ("metrics", "features")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -29,14 +29,11 @@ def test_the_weights_are_the_stated_ones() -> None:
 
 def test_it_knows_clothes(clothes: torch.Tensor) -> None:
     packed = files("sparring.data") / "embedded" / "t10k-labels-idx1-ubyte.gz"
-    labels = torch.from_numpy(
-        np.frombuffer(gzip.decompress(packed.read_bytes()), np.uint8, offset=8, count=2000).copy()
-    )
+    labels = np.frombuffer(gzip.decompress(packed.read_bytes()), np.uint8, offset=8, count=2000)
     logits = features.load("grey28").features(clothes).logits
     assert logits is not None
-    assert (
-        logits.argmax(1) - 10 == torch.from_numpy(labels.copy())
-    ).float().mean() > 0.9  # the script prints it for all 10,000
+    right = logits.argmax(1) - 10 == torch.from_numpy(labels.copy())
+    assert right.float().mean() > 0.9  # benchmarks/train_grey_features.py: 91.57 % of all 10,000
 
 
 @pytest.mark.parametrize("damage", ["noise", "blur", "fewer classes"])

@@ -264,7 +264,7 @@ def evaluate(
     metrics
         From fid, kid, is (Inception Score), precision_recall, separated by commas.
     n
-        Generated images; by default 5,000, or 2,000 where the features are slow.
+        Generated images; by default 5,000, or 1,000 where the features are slow.
     features
         The feature network; by default the best one for the images that is at hand.
     seed

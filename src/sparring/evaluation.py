@@ -21,7 +21,7 @@ __all__ = ["evaluate", "sentence"]
 Subject: TypeAlias = Run | TrainedGenerator | Dataset
 
 _SHORT = {"is": "inception_score", "pr": "precision_recall"}
-_MANY, _FEW = 5000, 2000
+_MANY, _FEW = 5000, 1000
 """Generated images by default: with a small feature network, and with a large one."""
 
 
@@ -40,7 +40,7 @@ def evaluate(
     `subject` is a run, a trained generator, or a data set of generated images. `data` are the reals; for a run they
     are by default the images held out from its training. `metrics` are names of `sparring.metrics`, with `is` for the
     Inception Score; `features` names a network of `sparring.features`, by default the best at hand for the images;
-    `n` images of the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 2,000 where features are slow.
+    `n` images of the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow.
     Points of the plane are their own features.
 
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
@@ -57,7 +57,8 @@ def evaluate(
     if device is not None:
         network.module.to(device)
     fake = _fakes(subject, n or (_MANY if network.dimension <= 128 else _FEW), seed)
-    protocol = {**network.protocol(_visible(real[:1]).shape[1]), **origin}
+    size = f"{real.shape[2]}x{real.shape[3]}"
+    protocol = {**network.protocol(_visible(real[:1]).shape[1]), "size": size, **origin}
     return _measure(chosen, _look(network, real), _look(network, fake), protocol, seed)
 
 

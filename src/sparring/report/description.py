@@ -187,10 +187,12 @@ def _words(thing: Any) -> str:
         return whole(thing)
     if isinstance(thing, int | float):
         return short(thing)
-    if isinstance(thing, Cosine | Linear):
-        curve = "on a cosine" if isinstance(thing, Cosine) else "on a line"
+    if isinstance(thing, Cosine):
+        warmup = f" after {compact(thing.warmup)} of warm-up" if thing.warmup else ""
+        return f"{short(thing.start)} → {short(thing.end)} on a cosine over {compact(thing.over)} images{warmup}"
+    if isinstance(thing, Linear):
         begin = f" from {compact(thing.begin)}" if thing.begin else ""
-        return f"{short(thing.start)} → {short(thing.end)} {curve} over {compact(thing.over)} images{begin}"
+        return f"{short(thing.start)} → {short(thing.end)} on a line over {compact(thing.over)} images{begin}"
     if isinstance(thing, Steps):
         steps = zip(thing.values, thing.at, strict=True)
         return ", ".join(short(v) if not at else f"{short(v)} from {compact(at)}" for v, at in steps)

@@ -43,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("stopped", 130)
+    except (RuntimeError, MemoryError) as error:
+        from sparring.engine.pace import out_of_memory
+
+        if not out_of_memory(error):
+            raise
+        _fail("memory ran out; use a smaller --batch, smaller images (--size), or fewer samples at once", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -55,10 +61,10 @@ def _train(
     *,
     recipe: str | None = None,
     size: str | None = None,
-    channels: Literal["auto", "1", "3", "4"] = "auto",
+    channels: Literal["auto", "1", "3", "4"] | None = None,
     images: str | None = None,
     minutes: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     out: Path | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     device: str | None = None,
@@ -85,13 +91,13 @@ def _train(
     size
         Height and width in pixels, 64 or 48x64; by default the images' own, or what suits them.
     channels
-        1 grey, 3 RGB, 4 RGBA.
+        1 grey, 3 RGB, 4 RGBA; by default (auto) what most of the images have.
     images
         Stop after so many real images: 20000, 500k, 2M.
     minutes
         Stop after about so many minutes; 5 on a CPU by default.
     seed
-        Seed of every random draw.
+        Seed of every random draw; 0 by default.
     out
         The run's folder; by default a new one under runs/.
     resume
@@ -107,12 +113,12 @@ def _train(
     """
     from sparring.training import train
 
-    chosen = _recipe_function(recipe)(**parameters) if recipe else None
+    chosen = _recipe(recipe, parameters) if recipe else None
     run = train(
         chosen,
         data,
         size=_size(size),
-        channels="auto" if channels == "auto" else int(channels),  # type: ignore[arg-type]
+        channels=int(channels) if channels in ("1", "3", "4") else channels,  # type: ignore[arg-type]
         images=images,
         minutes=minutes,
         seed=seed,
@@ -307,9 +313,21 @@ def _recipe_function(name: str) -> Callable[..., Any]:
 
     if ":" in name:
         function: Callable[..., Any] = names.member_named(name)
+        if not callable(function):
+            raise UsageError(f"{name} is no function that returns a recipe; name one")
         return function
     chosen: Callable[..., Any] = getattr(recipes, names.choose(name, recipes.__all__, "recipe"))
     return chosen
+
+
+def _recipe(name: str, parameters: dict[str, Any]) -> Any:
+    """The recipe that a function of that name makes."""
+    from sparring.recipe import Recipe
+
+    recipe = _recipe_function(name)(**parameters)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")
+    return recipe
 
 
 def _plain_train() -> Callable[..., None]:
@@ -322,10 +340,16 @@ def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:
     from docstring_parser import parse
 
     described = {p.arg_name: p.description or "" for p in parse(function.__doc__ or "").params}
-    hints = get_type_hints(function)
+    try:
+        hints, accepted = get_type_hints(function), inspect.signature(function).parameters
+    except (TypeError, ValueError, NameError) as error:
+        raise UsageError(f"the parameters of {function!r} cannot be read ({error}); annotate them") from error
+    taken = sorted(set(accepted) & set(inspect.signature(_train).parameters))
+    if taken:
+        raise UsageError(f"the recipe's parameter {taken[0]!r} is also a flag of train; give it another name")
     group = f"Parameters of {getattr(function, '__name__', 'the recipe')}"
     extra = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in accepted.values():
         note = Parameter(help=described.get(parameter.name, ""), group=group)
         kind: Any = Annotated[hints.get(parameter.name, str), note]
         extra.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
@@ -353,7 +377,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
         raise UsageError(f"{text!r} is no size; write 64, or 48x64 for height 48 and width 64")
     return int(parts[0]), int(parts[-1])
 

@@ -57,7 +57,7 @@ class Generator(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.entry(z).view(len(z), *self.base, -1).permute(0, 3, 1, 2)
+        x = self.entry(z).unflatten(1, (*self.base, -1)).permute(0, 3, 1, 2)
         x = self.block(leaky_relu(self.norm(x), _SLOPE))
         for up in self.ups:
             x = up(x)

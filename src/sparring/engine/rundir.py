@@ -88,6 +88,7 @@ class Run:
     @cached_property
     def generator(self) -> TrainedGenerator:
         """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
+        self.bound  # noqa: B018 - a recipe that cannot be read is the first thing to say
         return self.generator_at(self.checkpoint)
 
     def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:

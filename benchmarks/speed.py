@@ -101,7 +101,8 @@ def _plain(fitted: BoundRecipe, loader: Loader, options: argparse.Namespace) -> 
     players = State(fitted, seed=0, device=torch.device("cpu")).players
     g, d = (_unfold(player.network.to(memory_format=torch.contiguous_format)) for player in players.values())
     to_g, to_d = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (g, d))
-    reals, batch = loader.draw(0, len(loader), slice(None))[0], int(fitted.recipe.batch)  # type: ignore[arg-type]
+    reals = loader.draw(0, len(loader), slice(None))[0].float() / 127.5 - 1
+    batch = int(fitted.recipe.batch)  # type: ignore[arg-type]
     one, zero = torch.ones(batch), torch.zeros(batch)
 
     def loss(images: Tensor, target: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
     python benchmarks/speed.py --threads 2
 
 The plain loop is what a good script does: data in memory, default Adam, the generator under `no_grad` in D's turn;
-upsampling and convolution are two layers, nobody is frozen, no average is kept. The engine runs as in training, moving
-average and statistics included. Each half of a pair is a process of its own (memory settings are the process's), both
-take turns, and the median of the ratios is printed.
+upsampling and convolution are two layers, weights lie as torch lays them, nobody is frozen, no average is kept. The
+engine runs as in training, moving average and statistics included. Each half of a pair is a process of its own (memory
+settings are the process's), both take turns, and the median of the ratios is printed.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ def _plain(fitted: BoundRecipe, loader: Loader, options: argparse.Namespace) -> 
     """The plain loop, on networks with the same weights and two layers where ours folds them into one."""
     torch.set_num_threads(options.threads)
     players = State(fitted, seed=0, device=torch.device("cpu")).players
-    g, d = _unfold(players["generator"].network), players["discriminator"].network
+    g, d = (_unfold(player.network.to(memory_format=torch.contiguous_format)) for player in players.values())
     to_g, to_d = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (g, d))
-    reals, batch = loader.draw(0, len(loader), slice(None))[0], int(fitted.recipe.batch)  # type: ignore[arg-type]
+    reals = loader.draw(0, len(loader), slice(None))[0].float() / 127.5 - 1
+    batch = int(fitted.recipe.batch)  # type: ignore[arg-type]
     one, zero = torch.ones(batch), torch.zeros(batch)
 
     def loss(images: Tensor, target: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ def save(*arguments, **keywords):
         return inside(*arguments, **keywords)
     finally:
         setattr(os, call, real)
-import sparring.training
-sparring.training.save = save
+import sparring.training.keeper
+sparring.training.keeper.save = save
 from sparring.cli import main
 main(sys.argv[3:])
 """
@@ -214,6 +214,21 @@ NONSENSE = [
     (["train", "--recipe", "gan", "--width", "-3"], 2, "cannot be built"),
     (["train", "--recipe", "gan", "--rate", "-1"], 2, "learning rate of -1"),
     (["train", "--recipe", "gan", "--rate", "nan"], 2, "learning rate of nan"),
+    (["train", "--recipe", "gan", "--generator-batch", "inf"], 2, "inf"),
+    (["train", "--recipe", "gan", "--fakes-per-real", "nan"], 2, "fakes"),
+    (["train", "--recipe", "gan", "--batch-norm", "--batch", "1"], 2, "batch of 1"),
+    (["train", "--recipe", "gan", "--dropout", "2"], 2, "cannot be built"),
+    (["train", "--recipe", "gan", "--z-dim", "0"], 2, "cannot be built"),
+    (["train", "--recipe", "dcgan", "--beta1", "1"], 2, "beta of 1"),
+    (["train", "--recipe", "quick", "--every", "0"], 2, "every 0 rounds"),
+    (["train", "--recipe", "quick", "--gamma", "nan"], 2, "weight of nan"),
+    (["train", "--recipe", "quick", "--rate", "-1"], 2, "learning rate of -1"),
+    (["train", "--recipe", "r3gan", "--batch", "0"], 2, "batch of 0"),
+    (["train", "ring8", "--size", "64"], 2, "points"),
+    (["train", "--size", "1"], 2, "1x1"),
+    (["train", "--recipe", "math:pi"], 2, "no function"),
+    (["train", "--recipe", "os:getcwd"], 2, "not a Recipe"),
+    (["train", "--recipe", "a..b:c"], 2, "cannot be imported"),
     (["train", "--minutes", "-1"], 2, "-1.0 minutes"),
     (["train", "--minutes", "nan"], 2, "nan minutes"),
     (["train", "--images", "-5"], 2, "no number of images"),

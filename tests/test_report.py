@@ -102,7 +102,7 @@ def make_run(
     with run.locked():
         run.begin(recipe.bind(shape, 2, images=900, budget=budget), {
             "sparring": "0.1.0", "seed": 7, "command": f"sparring train {name}", "machine": {"device": name},
-            "data": {"source": name, "name": name, "fingerprint": "ab" * 16, "shape": list(shape),
+            "data": {"source": name, "name": name, "fingerprint": "ab" * 16, "shape": list(shape), "channels": "auto",
                      "classes": [name, "b"], "images": 1000, "held_out": list(range(100))},
         })  # fmt: skip
         for record in records(log, budget):

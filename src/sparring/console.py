@@ -108,5 +108,6 @@ class _Lines:
             return
         self._last = now
         speed = record.get("images_per_second", 0.0)
-        left = f"{(until - record['seen']) / speed:.0f} s left  " if speed else ""
-        self.say(f"{100 * record['seen'] / until:3.0f} %  {record['seen'] / 1000:.1f} kimg  {left}{summary(record)}")
+        seen = min(record["seen"], until)
+        left = f"{(until - seen) / speed:.0f} s left  " if speed else ""
+        self.say(f"{100 * seen / until:3.0f} %  {record['seen'] / 1000:.1f} kimg  {left}{summary(record)}")

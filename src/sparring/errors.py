@@ -35,7 +35,11 @@ class UsageError(SparringError):
 
 
 class ShapeError(UsageError):
-    """Data whose shape an architecture cannot have."""
+    """Data whose shape an architecture cannot have; `nearest` are the sizes (height, width) next to it that it can."""
+
+    def __init__(self, message: str, nearest: tuple[tuple[int, int], ...] = ()) -> None:
+        super().__init__(message)
+        self.nearest = nearest
 
 
 class DataError(SparringError):

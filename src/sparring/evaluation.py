@@ -9,7 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from sparring.data import Dataset, open_data, split_held_out
+from sparring.data import Dataset, open_data
+from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, UsageError
@@ -27,18 +28,19 @@ _MANY, _FEW = 5000, 1000
 
 def evaluate(
     subject: Subject,
-    data: str | Path | Dataset | None = None,
+    data: str | Path | Dataset | Tensor | None = None,
     *,
     metrics: Sequence[str] = ("fid", "kid", "is"),
     n: int | None = None,
     features: str | None = None,
     seed: int = 0,
-    device: str | torch.device | None = None,
+    device: str | None = None,
 ) -> tuple[Score, ...]:
     """Scores of generated images against real ones.
 
     `subject` is a run, a trained generator, or a data set of generated images. `data` are the reals; for a run they
-    are by default the images held out from its training. `metrics` are names of `sparring.metrics`, with `is` for the
+    are by default the images held out from its training; images can also be given as they are, uint8
+    `[n, c, h, w]`. `metrics` are names of `sparring.metrics`, with `is` for the
     Inception Score; `features` names a network of `sparring.features`, by default the best at hand for the images;
     `n` images of the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow.
     Points of the plane are their own features.
@@ -53,12 +55,16 @@ def evaluate(
         fake = _fakes(subject, n or _MANY, seed)
         seen = Features(real.flatten(1)), Features(fake.flatten(1))
         return _measure(chosen, *seen, {"features": "coordinates", **origin}, seed)
+    if real.shape[1] == 2:
+        raise UsageError("images of two channels have no feature network; score one channel or three")
     network = load(features or best_for((real.shape[1], real.shape[2], real.shape[3])))
-    if device is not None:
-        network.module.to(device)
+    place = find_device(device)
+    network.module.to(place)
+    if isinstance(subject, Run | TrainedGenerator):
+        (subject.generator if isinstance(subject, Run) else subject).network.to(place)
     fake = _fakes(subject, n or (_MANY if network.dimension <= 128 else _FEW), seed)
     size = f"{real.shape[2]}x{real.shape[3]}"
-    protocol = {**network.protocol(_visible(real[:1]).shape[1]), "size": size, **origin}
+    protocol = {**network.protocol(_visible(real[:1]).shape[1]), "size": size, **_flattening(real), **origin}
     return _measure(chosen, _look(network, real), _look(network, fake), protocol, seed)
 
 
@@ -89,12 +95,14 @@ def _measure(
     return tuple(scores)
 
 
-def _reals(subject: Subject, data: str | Path | Dataset | None) -> tuple[Tensor, dict[str, str]]:
+def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None) -> tuple[Tensor, dict[str, str]]:
     """The reals to compare with and what to say of them."""
     if data is None:
         if not isinstance(subject, Run):
             raise UsageError("there is nothing to compare with; name the real images as well")
         return _held_out(subject)
+    if isinstance(data, Tensor):
+        return data, {}
     dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject))
     return _all(dataset), {"data": dataset.fingerprint[:16], "split": f"all of {dataset.name}"}
 
@@ -110,7 +118,7 @@ def _held_out(run: Run) -> tuple[Tensor, dict[str, str]]:
             f"{recorded['source'] or 'the embedded data'} no longer holds what {run.path} was trained on; "
             "name the real images to compare with"
         )
-    held_out = split_held_out(dataset).held_out
+    held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
     if len(held_out) < 2:
         return _all(dataset), {"data": dataset.fingerprint[:16], "split": "the training images (none were held out)"}
     return dataset.images(held_out), {"data": dataset.fingerprint[:16], "split": "held out from training"}
@@ -141,12 +149,20 @@ def _look(network: FeatureNetwork, images: Tensor) -> Features:
     return network.features(_visible(images))
 
 
+def _flattening(images: Tensor) -> dict[str, str]:
+    """What `_visible` does, for the protocol."""
+    channels = images.shape[1]
+    if channels in (1, 3):
+        return {}
+    return {"channels": "alpha over white" if channels == 4 else f"the first 3 of {channels} channels"}
+
+
 def _visible(images: Tensor) -> Tensor:
-    """Images as feature networks see them: RGBA over white; of other channel counts the first one or three."""
+    """Images as feature networks see them: RGBA over white; of more channels the first three."""
     channels = images.shape[1]
     if channels in (1, 3):
         return images
     if channels != 4:
-        return images[:, : 3 if channels > 4 else 1]
+        return images[:, :3]
     colour, alpha = images[:, :3].float(), images[:, 3:].float() / 255
     return (colour * alpha + 255 * (1 - alpha)).round().to(torch.uint8)

@@ -10,6 +10,7 @@ import difflib
 import functools
 import importlib
 import pkgutil
+import sys
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -86,12 +87,14 @@ def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
 
 def member_named(name: str) -> Any:
     """A person's own part, named `package.module:name` on the command line: asking for it is the trust."""
-    module, colon, _ = name.partition(":")
-    if not colon:
+    module, _, member = name.partition(":")
+    if not module or not member:
         raise UsageError(f"{name!r} does not name a part; write package.module:name")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # a person's own module lies in the working folder
     try:
         return resolve(name, trust=[module])
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise UsageError(f"{name!r} cannot be imported ({error}); check the name and the working folder") from error
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import torch
@@ -93,7 +94,7 @@ def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) 
     ending = path.suffix.lower()
     milliseconds = max(round(1000 * seconds / len(frames)), 20)
     if ending == ".mp4":
-        _write_mp4(frames, path, fps=1000 / milliseconds)
+        _write_mp4(frames, path, fps=Fraction(1000, milliseconds))
         return
     if ending not in (".gif", ".webp", ".png", ".apng"):
         raise UsageError(f"a film cannot be written as {ending!r}; use .gif, .webp, .png or .mp4")
@@ -101,14 +102,14 @@ def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) 
     frames[0].save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
-def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: float) -> None:
+def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: Fraction) -> None:
     """MP4 by PyAV, an optional package."""
     try:
         import av
     except ImportError as error:
         raise UsageError("an MP4 needs a codec: pip install av; or write a .gif") from error
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=round(fps))
+        stream = container.add_stream("libx264", rate=fps)
         even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)
         stream.width, stream.height, stream.pix_fmt = *even, "yuv420p"
         for frame in frames:

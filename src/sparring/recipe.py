@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from sparring.errors import UsageError
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.schedule import Schedule, value
+from sparring.schedule import Schedule, ends
 
 __all__ = [
     "Batch",
@@ -61,6 +62,11 @@ class Penalty:
     weight: Schedule
     every: int = 1
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.every <= 1024:
+            raise UsageError(f"a penalty every {self.every} rounds cannot be; give a number from 1 to 1024")
+        _refuse_weight(self.name, self.weight)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -83,7 +89,7 @@ class Turn:
     def __post_init__(self) -> None:
         if self.times < 1 or self.every < 1:
             raise UsageError(f"turns ({self.times}) and intervals ({self.every}) count from 1; give a larger number")
-        if not self.batch_fraction > 0:
+        if not 0 < self.batch_fraction < 1e6:
             raise UsageError(f"a turn needs a batch, not a fraction of {self.batch_fraction}; give a positive number")
 
     @property
@@ -120,8 +126,12 @@ class Optim:
     def __post_init__(self) -> None:
         if self.kind not in ("adam", "sgd", "rmsprop"):
             raise UsageError(f"there is no optimiser {self.kind!r}; use adam, sgd or rmsprop")
-        if isinstance(self.rate, int | float) and not 0 < self.rate < math.inf:
-            raise UsageError(f"a learning rate of {self.rate} cannot be; give a number above 0, such as 0.0002")
+        for rate in ends(self.rate):
+            if not 0 <= rate < math.inf or self.rate == 0:
+                raise UsageError(f"a learning rate of {rate} cannot be; give a number above 0, such as 0.0002")
+        for beta in (*ends(self.betas[0]), *ends(self.betas[1])):
+            if not 0 <= beta < 1:
+                raise UsageError(f"a beta of {beta} cannot be; give a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -224,14 +234,19 @@ class Recipe:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
-        if value(recipe.batch, 0) < 1:
-            raise UsageError(f"a batch of {value(recipe.batch, 0)} cannot be; give 1 or more")
+        for batch in ends(recipe.batch):
+            if not 1 <= batch <= 1e7:
+                raise UsageError(f"a batch of {batch:g} cannot be; give 1 or more")
         try:
-            with torch.device("meta"):  # shapes without memory
-                recipe.game().build(facts.shape, facts.classes)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
+                warnings.simplefilter("ignore")
+                players = recipe.game().build(facts.shape, facts.classes)
+        except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"{self.name} cannot be built with these parameters ({reason}); change them") from error
+        for player, network in players.items():
+            if any(parameter.numel() == 0 for parameter in network.parameters()):
+                raise UsageError(f"{self.name} cannot be built with these parameters (the {player} has an empty layer)")
         return BoundRecipe(recipe, facts)
 
 
@@ -298,6 +313,13 @@ class Game(Protocol):
     @property
     def state(self) -> dict[str, Tensor]:
         """Tensors the game keeps between rounds; changed in place."""
+
+
+def _refuse_weight(name: str, weight: Schedule) -> None:
+    """Weights are finite and not negative."""
+    for end in ends(weight):
+        if not 0 <= end < math.inf:
+            raise UsageError(f"a weight of {end} for {name} cannot be; give a number from 0")
 
 
 def _fit(thing: Any, facts: Facts) -> Any:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from sparring.errors import UsageError
 
-__all__ = ["Cosine", "Linear", "Schedule", "Steps", "images_of", "value"]
+__all__ = ["Cosine", "Linear", "Schedule", "Steps", "ends", "images_of", "value"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,19 @@ def value(schedule: Schedule, seen: float) -> float:
 def _share(seen: float, begin: float, over: float) -> float:
     """How much of a curve lies behind, in [0, 1]."""
     return 1.0 if over <= 0 else min(max((seen - begin) / over, 0.0), 1.0)
+
+
+def ends(schedule: Schedule) -> tuple[float, ...]:
+    """The values between which a schedule moves; a value that is only promised (not yet fitted) has none.
+
+    >>> ends(0.5), ends(Steps((8, 16), at=(0, 100)))
+    ((0.5,), (8, 16))
+    """
+    if isinstance(schedule, int | float):
+        return (schedule,)
+    if isinstance(schedule, Steps):
+        return schedule.values
+    return (schedule.start, schedule.end) if isinstance(schedule, Cosine | Linear) else ()
 
 
 def images_of(count: int | str) -> int:

@@ -34,10 +34,10 @@ class Tracker:
         self._writer.add_image("samples", pixels, seen, dataformats="HWC")
 
 
-def tracker(folder: Path) -> Tracker:
-    """A tracker that writes to a folder; raises UsageError without TensorBoard."""
+def tracker(folder: Path, seen: int) -> Tracker:
+    """A tracker that writes to a folder, replacing what was written beyond `seen`; raises UsageError without it."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from error
-    return Tracker(SummaryWriter(str(folder)))
+    return Tracker(SummaryWriter(str(folder), purge_step=seen))

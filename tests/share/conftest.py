@@ -57,16 +57,25 @@ def tiny(name: str) -> Recipe:
 
 def make_run(path: Path, recipe: Recipe, shape: Shape = (1, 28, 28), *, budget: int = 12) -> Run:
     """A run of three rounds of four images, as a trainer leaves it."""
-    bound = recipe.bind(shape, 0, images=16, budget=budget)
-    run = Run(path)
     try:
-        state = State(bound, seed=0, device=torch.device("cpu"))
+        bound = recipe.bind(shape, 0, images=16, budget=budget)
     except ShapeError as error:
         pytest.skip(str(error))
+    run = Run(path)
+    state = State(bound, seed=0, device=torch.device("cpu"))
     card: dict[str, Any] = {
         "sparring": "0.1.0",
         "seed": 0,
-        "data": {"source": SECRET, "name": "noise", "fingerprint": "f00d", "images": 16, "classes": []},
+        "data": {
+            "source": SECRET,
+            "name": "noise",
+            "fingerprint": "f00d",
+            "shape": list(shape),
+            "channels": "auto",
+            "classes": [],
+            "images": 16,
+            "held_out": [],
+        },
         "machine": {"host": "secret-host"},
         "command": f"sparring train {SECRET}",
     }

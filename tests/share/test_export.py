@@ -252,9 +252,7 @@ def own_run(make_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, import
     recipe = recipes.gan(width=8, batch=4)
     game = partial(recipe.game.func, **(recipe.game.keywords | {"generator": partial(own.Generator, **keywords)}))
     run = make_run(tmp_path / "run", recipe.but(game=game))
-    card = json.loads((run.path / "recipe.json").read_text()) | {"trust": ["own_network"]}
-    (run.path / "recipe.json").write_text(json.dumps(card))
-    return Run(run.path)
+    return Run(run.path, trust=["own_network"])
 
 
 def test_a_persons_own_network_is_carried_too(make_run, tmp_path, monkeypatch):

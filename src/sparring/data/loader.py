@@ -38,10 +38,7 @@ class Loader:
         return len(self._indices)
 
     def draw(self, cursor: int, n: int, part: slice) -> tuple[Tensor, Tensor | None]:
-        """Images and labels number `cursor`..`cursor + n` of the stream; of those, only `part` is fetched.
-
-        Images are float32 in [-1, 1] (uint8 is scaled, float data is left alone).
-        """
+        """Images and labels number `cursor`..`cursor + n` of the stream, as stored; only `part` of them is fetched."""
         places = torch.arange(cursor, cursor + n)[part]
         chosen = torch.cat(
             [
@@ -50,8 +47,6 @@ class Loader:
             ]
         )
         images = self._data.images(chosen)
-        if images.dtype == torch.uint8:
-            images = images.float().div_(127.5).sub_(1)
         if self._mirror:
             flips = torch.rand(n, generator=generator(self._seed, "mirror", cursor))[part] < 0.5
             images = torch.where(flips[:, None, None, None], images.flip(3), images)

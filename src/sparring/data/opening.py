@@ -55,6 +55,8 @@ def open_data(
     """
     options = Options(size=size, channels=channels, background=background, max_side=max_side)
     if isinstance(source, str) and source in POINT_SETS and not Path(source).exists():
+        if size is not None:
+            raise UsageError(f"{source} are points, which have no size; leave it out")
         if count < 2:
             raise UsageError(f"{count} points are too few; give 2 or more")
         return open_points(source, count=count, seed=seed)
@@ -65,7 +67,10 @@ def open_data(
     except OSError as error:
         raise DataError(f"{found.name} cannot be read ({error.strerror}); check that it is still there") from error
     ready = Cache(folder).find(key, found.name)
-    return ready if ready is not None else _prepare(found, options, Cache(folder), key)
+    dataset = ready if ready is not None else _prepare(found, options, Cache(folder), key)
+    if dataset.shape[1:] == (1, 1) and not dataset.points:
+        raise DataError(f"the images of {found.name} are single pixels; give larger images, or another --size")
+    return dataset
 
 
 def _find(source: str | Path, folder: Path) -> Source:

@@ -22,7 +22,7 @@ class Options:
     >>> Options(size=(64, 0))
     Traceback (most recent call last):
     ...
-    sparring.errors.UsageError: size 64x0 cannot be; give a height and a width from 1 to 4096
+    sparring.errors.UsageError: size 64x0 cannot be; give a height and a width from 2 to 4096
     """
 
     size: tuple[int, int] | None = None
@@ -31,9 +31,9 @@ class Options:
     max_side: int = 64
 
     def __post_init__(self) -> None:
-        if self.size is not None and not all(1 <= side <= _MOST_SIDE for side in self.size):
+        if self.size is not None and not all(2 <= side <= _MOST_SIDE for side in self.size):
             raise UsageError(
-                f"size {self.size[0]}x{self.size[1]} cannot be; give a height and a width from 1 to {_MOST_SIDE}"
+                f"size {self.size[0]}x{self.size[1]} cannot be; give a height and a width from 2 to {_MOST_SIDE}"
             )
         if self.channels not in ("auto", 1, 3, 4):
             raise UsageError(f"channels {self.channels!r} cannot be; give auto, 1, 3 or 4")

@@ -77,12 +77,12 @@ def newest(folder: Path, *, mend: bool = False) -> Checkpoint | None:
     FileUnusableError if files exist but none verifies.
     """
     listed = checkpoints(folder)
-    for checkpoint in listed:
+    for place, checkpoint in enumerate(listed):
         if checkpoint.verify():
+            for damaged in listed[:place] if mend else ():
+                damaged.path.rename(damaged.path.with_suffix(".bad"))
             return checkpoint
-        if mend:
-            checkpoint.path.rename(checkpoint.path.with_suffix(".bad"))
-    if listed:
+    if any(checkpoint.path.exists() for checkpoint in listed):
         raise FileUnusableError(
             f"{listed[0].path} is truncated or altered, and no other checkpoint is intact; restore one from a copy, "
             "or train again into another folder"
@@ -97,9 +97,11 @@ def read(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Any]]:
     content = read_safetensors(checkpoint.path)
     try:
         record = json.loads(content.metadata["sparring"])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise FileUnusableError(f"{checkpoint.path} is not a checkpoint of sparring; use one that it wrote") from error
-    if record.get("format", 0) > FORMAT:
+    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+        raise FileUnusableError(f"{checkpoint.path} is not a checkpoint of sparring; use one that it wrote")
+    if record["format"] > FORMAT:
         raise FileUnusableError(
             f"{checkpoint.path} has format {record['format']}, this version reads up to {FORMAT}; update sparring"
         )

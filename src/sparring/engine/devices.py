@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparring.errors import UsageError
 
-__all__ = ["Devices", "cores", "machine", "matrix_rate"]
+__all__ = ["Devices", "cores", "find_device", "machine", "matrix_rate"]
 
 
 @final
@@ -31,7 +31,9 @@ class Devices:
         _keep_memory_blocks()
         torch.set_flush_denormal(True)
         self._accelerator = _accelerator(device) if self.world > 1 else None
-        self.device = self._accelerator.device if self._accelerator else _device(device)
+        self.device = self._accelerator.device if self._accelerator else find_device(device)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
 
     @property
     def main(self) -> bool:
@@ -119,8 +121,8 @@ def machine(devices: Devices) -> dict[str, Any]:
     }
 
 
-def _device(name: str | None) -> torch.device:
-    """The device a person names, else the best there is."""
+def find_device(name: str | None) -> torch.device:
+    """The device a person names, else the best there is; raises UsageError for one that is not here."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -129,6 +131,8 @@ def _device(name: str | None) -> torch.device:
         raise UsageError(f"there is no device {name!r}; use cpu, cuda or cuda:0") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"{name} asks for a GPU, but this torch sees none; leave --device out to use the CPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"{name} is not here; the GPUs are cuda:0 to cuda:{torch.cuda.device_count() - 1}")
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {name!r} is not supported; use cpu, cuda or cuda:0")
     return device

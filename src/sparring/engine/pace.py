@@ -11,14 +11,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.data.loader import Loader
-from sparring.engine.devices import Devices, matrix_rate
+from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.recipe import BoundRecipe
 from sparring.schedule import value
 
-__all__ = ["Pace", "measure_pace"]
+__all__ = ["Pace", "measure_pace", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,10 @@ class Pace:
 
     seconds_per_image: float
     operations_per_image: float
-    rate: float
-    """The machine's float32 matrix rate, operations a second."""
 
     def images(self, minutes: float) -> int:
         """The images that fit into so many minutes, with 3 % for grids, logs and checkpoints."""
         return max(int(minutes * 60 * 0.97 / self.seconds_per_image), 1)
-
-    def share(self, images_per_second: float) -> float:
-        """The share of the matrix rate that a speed amounts to."""
-        return images_per_second * self.operations_per_image / self.rate
 
 
 def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, seconds: float = 2.0) -> Pace:
@@ -50,13 +44,19 @@ def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, second
     for batch in batches:
         try:
             samples.append(_time(bound, batch, loader, devices, seconds / len(batches)))
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            raise UsageError(_advice(bound, batch, loader, devices)) from error
+        except (RuntimeError, MemoryError, ValueError) as error:
+            if not out_of_memory(error):
+                reason = str(error).splitlines()[0]
+                raise UsageError(f"{bound.recipe.name} cannot play a batch of {batch} ({reason}); change it") from error
+            failed = batch
+            break
+    else:
+        failed = 0
+    if failed:  # outside the handler, whose traceback would keep the memory
+        raise UsageError(_advice(bound, failed, loader, devices))
     per_image = [_interpolate(batches, [s for s, _ in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
     operations = [_interpolate(batches, [o for _, o in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
-    return Pace(sum(per_image) / 50, sum(operations) / 50, matrix_rate(devices.device.type))
+    return Pace(sum(per_image) / 50, sum(operations) / 50)
 
 
 def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seconds: float) -> tuple[float, float]:
@@ -66,6 +66,7 @@ def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seco
     playing = rounds(fixed, loader, state=state, devices=devices)
     turns = bound.recipe.turns
     cycle = math.lcm(*(turn.every for turn in turns), *(term.every for turn in turns for term in turn.penalties))
+    cycle = min(cycle, 64)
     with FlopCounterMode(display=False) as counter:
         for _ in range(cycle):
             next(playing)
@@ -92,7 +93,8 @@ def _interpolate(batches: list[int], per_image: list[float], bound: BoundRecipe,
     return per_image[0] if batch <= batches[0] else per_image[-1]
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, in any of torch's ways of saying so."""
     words = str(error).lower()
     return (
         isinstance(error, MemoryError | torch.OutOfMemoryError)
@@ -108,7 +110,7 @@ def _advice(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices) ->
         try:
             _time(bound, smaller, loader, devices, 0.0)
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             smaller //= 2
         else:

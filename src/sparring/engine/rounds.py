@@ -155,6 +155,16 @@ class _Table:
         return MappingProxyType({name: MappingProxyType(optimizer.state.get(p, {})) for name, p in named.items()})
 
 
+def _moved(images: Tensor, device: torch.device) -> Tensor:
+    """Bytes on their way to a GPU do not keep anybody waiting."""
+    return images.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else images
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """uint8 to float32 in [-1, 1]; float data is left alone."""
+    return images.float().div_(127.5).sub_(1) if images.dtype == torch.uint8 else images
+
+
 @final
 class _Draw:
     """The batch of one turn, drawn when asked for."""
@@ -191,5 +201,5 @@ class _Draw:
             state, device = self._table.state, self._table.devices.device
             images, labels = self._table.loader.draw(state.drawn, self._global, self._part)
             state.drawn += self._global
-            self._real = images.to(device), None if labels is None else labels.to(device)
+            self._real = _scaled(_moved(images, device)), None if labels is None else labels.to(device)
         return self._real

@@ -50,7 +50,7 @@ class Run:
     @property
     def exists(self) -> bool:
         """Whether a run was begun here."""
-        return (self.path / "recipe.json").exists()
+        return os.path.exists(self.path / "recipe.json")  # False where one may not look
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -62,11 +62,11 @@ class Run:
             raise FileUnusableError(
                 f"{self.path} is not a run (it has no recipe.json); give the folder of a run"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise FileUnusableError(f"{path} cannot be read ({error}); restore it from a copy") from error
-        if not isinstance(card, dict) or "recipe" not in card:
+        if not (isinstance(card, dict) and isinstance(card.get("format"), int) and _complete(card)):
             raise FileUnusableError(f"{path} is not the record of a run; restore it from a copy")
-        if card.get("format", 0) > FORMAT:
+        if card["format"] > FORMAT:
             raise FileUnusableError(
                 f"{path} has format {card['format']}, this version reads up to {FORMAT}; update sparring"
             )
@@ -88,6 +88,7 @@ class Run:
     @cached_property
     def generator(self) -> TrainedGenerator:
         """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
+        self.bound  # noqa: B018 - a recipe that cannot be read is the first thing to say
         return self.generator_at(self.checkpoint)
 
     def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:
@@ -110,7 +111,9 @@ class Run:
         for line in lines:
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
-                if "resumed_at" in record:
+                if not isinstance(record, dict):
+                    continue
+                if isinstance(record.get("resumed_at"), int):
                     found = [earlier for earlier in found if earlier.get("seen", 0) <= record["resumed_at"]]
                 found.append(record)
         return found
@@ -118,28 +121,31 @@ class Run:
     def grids(self) -> list[tuple[int, Path]]:
         """(seen, path) of the sample grids, oldest first."""
         paths = sorted((self.path / "samples").glob("seen-*.png"))
-        return [(int(path.stem.removeprefix("seen-")), path) for path in paths]
+        counted = [(path.stem.removeprefix("seen-"), path) for path in paths]
+        return [(int(seen), path) for seen, path in counted if seen.isdecimal()]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one trainer of this folder; raises FolderInUseError at once if another process is."""
+        lock = filelock.FileLock(self.path / "LOCK", timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / "LOCK", timeout=0)
-            with lock:
-                for folder in ("samples", "checkpoints"):
-                    (self.path / folder).mkdir(exist_ok=True)
-                    sweep(self.path / folder)
-                sweep(self.path)
-                yield
+            lock.acquire()
+            for folder in (self.path, self.path / "samples", self.path / "checkpoints"):
+                folder.mkdir(exist_ok=True)
+                sweep(folder)
         except filelock.Timeout as error:
             raise FolderInUseError(
                 f"another process is training in {self.path}; wait for it, stop it, or choose another --out"
             ) from error
-        except (FileExistsError, NotADirectoryError) as error:
-            raise DiskError(f"{self.path} is a file or lies in one; choose another --out") from error
-        except PermissionError as error:
-            raise DiskError(f"{self.path} may not be written by you; choose another --out") from error
+        except (OSError, NotImplementedError) as error:
+            lock.release()
+            reason = getattr(error, "strerror", None) or error
+            raise DiskError(f"{self.path} cannot hold a run ({reason}); choose another --out") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(self, bound: BoundRecipe, card: Mapping[str, Any]) -> None:
         """Write `recipe.json`: from now on this folder is a run."""
@@ -147,11 +153,18 @@ class Run:
         write_durably(self.path / "recipe.json", (json.dumps(content, indent=1) + "\n").encode())
         self.__dict__.pop("card", None)
 
-    def restore(self, state: State) -> int:
-        """Load the newest intact checkpoint into `state`, note it in the log, and return its `seen`."""
+    def restore(self, state: State, identity: str) -> int:
+        """Load the newest intact checkpoint into `state`, note it in the log, and return its `seen`.
+
+        Raises FileUnusableError if there is none that is intact, or if it is not of this run (`identity`).
+        """
         found = newest(self.path / "checkpoints", mend=True)
         if found is not None:
             tensors, record = read(found)
+            if record.get("recipe") != identity:
+                raise FileUnusableError(
+                    f"{found.path} belongs to a run with another recipe or seed; remove it from this folder"
+                )
             state.load(tensors, record)
         self.append({"resumed_at": state.seen})
         return state.seen
@@ -174,6 +187,16 @@ class Run:
         path = self.path / "samples" / f"seen-{seen:012d}.png"
         write_durably(path, png(grid(images, columns=8, reach=reach), {"Software": "sparring", "seen": str(seen)}))
         return path
+
+
+def _complete(card: Mapping[str, Any]) -> bool:
+    """Whether a record has what every reader relies on."""
+    data = card.get("data")
+    return card["format"] > FORMAT or (
+        (isinstance(card.get("recipe"), dict) and isinstance(card.get("seed"), int))
+        and isinstance(data, dict)
+        and {"source", "name", "fingerprint", "shape", "channels", "classes", "images", "held_out"} <= set(data)
+    )
 
 
 def _ends_a_line(file: Any) -> bool:

@@ -36,6 +36,10 @@ class TrainedGenerator:
         Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
         """
         try:
+            with torch.device("meta"):  # shapes first: a file's numbers must not be able to ask for memory
+                expected = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
+            if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
+                raise ValueError("other names or shapes")
             with torch.random.fork_rng(devices=[]):
                 network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
             network.load_state_dict(weights)

@@ -25,6 +25,7 @@ class StopRequest:
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number
+        os.write(2, b"\nstopping after this round, and saving (once more ends it at once)\n")
 
 
 @contextlib.contextmanager
@@ -35,6 +36,7 @@ def listening() -> Iterator[StopRequest]:
         yield request
         return
     heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
     before = {number: signal.signal(number, request.ask) for number in heard}
     try:
         yield request

@@ -72,10 +72,11 @@ class State:
         self.seed, self.seen = int(scalars["seed"]), int(scalars["seen"])
         self.round, self.drawn = int(scalars["round"]), int(scalars["drawn"])
 
-    def finite(self) -> bool:
-        """Whether every number of the state is finite: what is not is never saved."""
-        floats = [t for t in self.tensors().values() if t.is_floating_point() and t.numel()]
-        return bool(torch.stack([torch.isfinite(t).all() for t in floats]).all()) if floats else True
+    def not_finite(self) -> str | None:
+        """The name of a tensor that holds a number that is not finite, or None: such a state is never saved."""
+        floats = {name: t for name, t in self.tensors().items() if t.is_floating_point() and t.numel()}
+        finite = torch.stack([torch.isfinite(t).all() for t in floats.values()]).tolist()
+        return next((name for name, good in zip(floats, finite, strict=True) if not good), None)
 
 
 @final

@@ -34,7 +34,7 @@ class UnconditionalGame:
         together: bool = False,
         fakes_per_real: float = 1.0,
     ) -> None:
-        if not fakes_per_real > 0:
+        if not 0 < fakes_per_real < 1e6:
             raise UsageError(f"D needs fakes, not {fakes_per_real} of them for every real; give a positive number")
         self.generator, self.discriminator = generator, discriminator
         self.loss, self.together, self.fakes_per_real = loss, together, fakes_per_real

@@ -1,7 +1,7 @@
 """DCGAN: strided convolutions, batch norm, no pooling, no dense layers (Radford, Metz & Chintala 2016).
 
 Kernels are 4x4 (the paper's 5x5 fractional strides leave a checkerboard; 4 divides by the stride). Sizes that are
-not 64 get as many stages as halve them down to a base of 4 to 7.
+not 64 get as many stages as halve them down to a base of 4 to 7. Weights lie channels-last, which is faster on a CPU.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from sparring.networks.layers import UpConv, Verdict, initialise_normal, pyramid
@@ -45,6 +46,7 @@ class Generator(nn.Module):
         last = _up(widths[-1], shape[0], upsample) if sizes.doublings else _same(widths[-1], shape[0])
         self.layers = nn.Sequential(*layers, last, nn.Tanh())
         initialise_normal(self)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         images: Tensor = self.layers(z[:, :, None, None])
@@ -64,6 +66,7 @@ class Discriminator(nn.Module):
             self.layers.append(nn.Sequential(_down(inputs, outputs), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)))
         self.head = nn.Conv2d(widths[-1], 1, sizes.base, bias=False)
         initialise_normal(self)
+        self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations of every stage, `[n, c, h, w]`."""

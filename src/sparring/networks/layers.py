@@ -32,8 +32,9 @@ class Verdict:
 
     @property
     def per_image(self) -> Tensor:
-        """One logit per image, `[n]`: patches and scales are averaged here and nowhere else."""
-        return self.logits.flatten(1).mean(1) if self.logits.dim() > 1 else self.logits
+        """One logit per image, float32 or wider, `[n]`: patches and scales are averaged here and nowhere else."""
+        logits = self.logits if self.logits.dtype == torch.float64 else self.logits.float()
+        return logits.flatten(1).mean(1) if logits.dim() > 1 else logits
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,41 @@ def pyramid(shape: tuple[int, int, int]) -> Pyramid:
     (Pyramid(base=(7, 7), doublings=2), (4, 6))
     """
     _, height, width = shape
+    found = _halved(height, width)
+    if found is None:
+        nearest = _nearest(height, width)
+        raise ShapeError(
+            f"{height}x{width} pixels do not halve down to a base of 4 to 7; the nearest sizes that do are "
+            f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
+            nearest,
+        )
+    return found
+
+
+def _halved(height: int, width: int) -> Pyramid | None:
+    """The pyramid of a size, if it has one."""
     doublings = max(int(math.log2(max(min(height, width), 1) / 4)), 0)
     step = 2**doublings
     if min(height, width) < 4 or height % step or width % step:
-        raise ShapeError(
-            f"{height}x{width} pixels do not halve down to a base of 4 to 7; the nearest sizes that do are "
-            f"{' and '.join(_nearest(height, width))} (--size)"
-        )
+        return None
     return Pyramid((height // step, width // step), doublings)
 
 
-def _nearest(height: int, width: int) -> list[str]:
-    """The nearest smaller and larger possible sizes, as HxW."""
-    step = 2 ** max(int(math.log2(max(min(height, width), 4) / 4)), 0)
-    down = tuple(max(side // step, 4 if step == 1 else 1) * step for side in (height, width))
-    up = tuple(max(-(-side // step), 4 if step == 1 else 1) * step for side in (height, width))
-    return [f"{h}x{w}" for h, w in dict.fromkeys([down, up])]
+def _nearest(height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """The nearest possible size that is not larger, if there is one, and the nearest that is not smaller."""
+    down = [(h, w) for h in range(height, 3, -1) for w in _sides(h, width, -1)]
+    up = [(h, w) for h in range(max(height, 4), 2 * max(height, 4) + 1) for w in _sides(h, max(width, 4), 1)]
+
+    def distance(size: tuple[int, int]) -> int:
+        return abs(size[0] - height) + abs(size[1] - width)
+
+    return tuple(min(sizes, key=distance) for sizes in (down, up) if sizes)
+
+
+def _sides(height: int, width: int, direction: int) -> list[int]:
+    """The first width from `width` on, up or down, that goes with a height."""
+    end = 3 if direction < 0 else 2 * width + 1
+    return next(([w] for w in range(width, end, direction) if _halved(height, w)), [])
 
 
 def fold_up(weight: Tensor) -> Tensor:

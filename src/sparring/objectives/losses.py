@@ -47,6 +47,7 @@ class AdversarialLoss:
 def share_right(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
     """How often D is right, a scalar in [0, 1]: at the loss's boundary, else P(D(real) > D(fake)) over all pairs.
 
+    >>> import torch
     >>> float(share_right(non_saturating, torch.tensor([1.0, -1.0]), torch.tensor([-1.0, -2.0])))
     0.75
     >>> float(share_right(wasserstein, torch.tensor([5.0, 6.0]), torch.tensor([5.5, 4.0])))

@@ -83,21 +83,21 @@ def r3gan(
         turns=(Turn(("discriminator",), (Term("adversarial"), *penalties)), Turn(("generator",))),
         optims={"generator": optim, "discriminator": optim},
         emas={"generator": Ema(halflife=fitted(_halflife))},
-        batch=batch or fitted(_batch),
+        batch=fitted(_batch) if batch is None else batch,
         mirror=mirror,
     )
 
 
 def _generator(facts: Facts, *, width: int | None, blocks: int, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Generator, z_dim=2, widths=(width or 128,) * 3)
-    return partial(networks.Generator, width=width or 32, blocks=blocks, z_dim=z_dim)
+        return partial(mlp.Generator, z_dim=2, widths=(128 if width is None else width,) * 3)
+    return partial(networks.Generator, width=32 if width is None else width, blocks=blocks, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int | None, blocks: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Discriminator, widths=(width or 128,) * 3)
-    return partial(networks.Discriminator, width=width or 32, blocks=blocks)
+        return partial(mlp.Discriminator, widths=(128 if width is None else width,) * 3)
+    return partial(networks.Discriminator, width=32 if width is None else width, blocks=blocks)
 
 
 def _batch(facts: Facts) -> int:
@@ -106,7 +106,7 @@ def _batch(facts: Facts) -> int:
 
 def _rate(facts: Facts, *, rate: float | None) -> Cosine:
     """The paper falls from 2e-4 to 5e-5 over its 20 million images; narrow networks take larger steps."""
-    start = rate or 1e-3
+    start = 1e-3 if rate is None else rate
     return Cosine(start, start / 4, over=facts.budget)
 
 
@@ -117,7 +117,8 @@ def _beta2(facts: Facts) -> Cosine:
 
 def _gamma(facts: Facts, *, gamma: float | None) -> Cosine:
     """Falls to a tenth, as in the paper; the start grows with the pixels like its presets (0.5 at 32 px, 2 at 64)."""
-    start = gamma or (0.1 if facts.points else 0.5 * (facts.shape[1] * facts.shape[2]) / 32**2)
+    fitting = 0.1 if facts.points else 0.5 * (facts.shape[1] * facts.shape[2]) / 32**2
+    start = fitting if gamma is None else gamma
     return Cosine(start, start / 10, over=facts.budget)
 
 

@@ -67,7 +67,7 @@ def gan(
             UnconditionalGame,
             generator=partial(
                 mlp.Generator,
-                z_dim=z_dim or fitted(_z_dim),
+                z_dim=fitted(_z_dim) if z_dim is None else z_dim,
                 widths=(width,) * layers,
                 batch_norm=batch_norm,
             ),

@@ -84,7 +84,7 @@ def quick(
         ),
         optims={"generator": optim, "discriminator": optim},
         emas={"generator": Ema(halflife=4000)},
-        batch=batch or fitted(_batch),
+        batch=fitted(_batch) if batch is None else batch,
         mirror=mirror,
     )
 

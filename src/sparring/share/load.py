@@ -27,7 +27,10 @@ def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
     folder, trust = Path(path), tuple(trust)
     if (folder / CARD).is_file():
         return _exported(folder, trust)
-    return Run(folder, trust=trust).generator
+    run = Run(folder, trust=trust)
+    if not run.exists:
+        raise FileUnusableError(f"{folder} is not a run and not an exported generator; give the folder of one")
+    return run.generator
 
 
 def _exported(folder: Path, trust: tuple[str, ...]) -> TrainedGenerator:

@@ -1,0 +1,192 @@
+"""The `train` command: static flags, and the named recipe's own parameters beside them."""
+
+from __future__ import annotations
+
+import inspect
+import json as json_format
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+from cyclopts import Parameter
+
+from sparring.errors import UsageError
+
+__all__ = ["Json", "answer", "train_command"]
+
+Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, for machines.")]
+
+
+def train_command(words: Sequence[str]) -> Callable[..., None]:
+    """`train` as a function whose signature has the parameters of the recipe that the words name."""
+    name = _named_recipe(words)
+    return _with_parameters(_recipe_function(name)) if name else _train_with([])
+
+
+def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print a result on standard output, for a machine or for a person."""
+    if as_json:
+        print(json_format.dumps(result, indent=1))
+    elif text:
+        print(text)
+
+
+def _train(
+    data: str | None = None,
+    /,
+    *,
+    recipe: str | None = None,
+    size: str | None = None,
+    channels: Literal["auto", "1", "3", "4"] | None = None,
+    images: str | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    device: str | None = None,
+    threads: int | None = None,
+    progress: Literal["auto", "bar", "lines", "none"] = "auto",
+    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    **parameters: Any,
+) -> None:
+    """Train a GAN on your own images.
+
+    Example: `sparring train photos/ --size 64 --minutes 30 --out runs/photos`
+
+    Ctrl-C stops after saving; `sparring train --resume --out runs/photos` goes on, bit for bit. A recipe's own
+    parameters are shown by `sparring train --recipe NAME --help`.
+
+    Parameters
+    ----------
+    data
+        A folder (flat, or one sub-folder a class), a zip, an .npz or .npy, IDX files, the name of a torchvision set
+        or of a 2-D point set; nothing for the embedded Fashion-MNIST test images.
+    recipe
+        One of `sparring recipes`, or your own as package.module:function; by default the best for data and machine.
+    size
+        Height and width in pixels, 64 or 48x64; by default the images' own, or what suits them.
+    channels
+        1 grey, 3 RGB, 4 RGBA; by default (auto) what most of the images have.
+    images
+        Stop after so many real images: 20000, 500k, 2M.
+    minutes
+        Stop after about so many minutes; 5 on a CPU by default.
+    seed
+        Seed of every random draw; 0 by default.
+    out
+        The run's folder; by default a new one under runs/.
+    resume
+        Go on with the run in --out.
+    device
+        cpu, cuda or cuda:N; by default a GPU if there is one.
+    threads
+        CPU threads; by default the cores this process may use.
+    progress
+        How to show progress; auto is a bar on a terminal and lines elsewhere.
+    tensorboard
+        Also write the numbers for TensorBoard.
+    """
+    from sparring.training import train
+
+    chosen = _recipe(recipe, parameters) if recipe else None
+    run = train(
+        chosen,
+        data,
+        size=_size(size),
+        channels=int(channels) if channels in ("1", "3", "4") else channels,  # type: ignore[arg-type]
+        images=images,
+        minutes=minutes,
+        seed=seed,
+        out=out,
+        resume=resume,
+        device=device,
+        threads=threads,
+        progress=progress,
+        tensorboard=tensorboard,
+    )
+    records = run.records()
+    scores: list[Any] = next((record["scores"] for record in reversed(records) if "scores" in record), [])
+    answer({"run": str(run.path), "seen": run.checkpoint.seen, "scores": scores}, json, "")
+
+
+def _named_recipe(words: Sequence[str]) -> str | None:
+    """The value of `--recipe` among the words of a train command."""
+    if not words or words[0] != "train":
+        return None
+    for place, word in enumerate(words):
+        if word == "--recipe" and place + 1 < len(words):
+            return words[place + 1]
+        if word.startswith("--recipe="):
+            return word.partition("=")[2]
+    return None
+
+
+def _recipe_function(name: str) -> Callable[..., Any]:
+    """A recipe by its name, or a person's own by package.module:function."""
+    from sparring import names, recipes
+
+    if ":" in name:
+        function: Callable[..., Any] = names.member_named(name)
+        if not callable(function):
+            raise UsageError(f"{name} is no function that returns a recipe; name one")
+        return function
+    chosen: Callable[..., Any] = getattr(recipes, names.choose(name, recipes.__all__, "recipe"))
+    return chosen
+
+
+def _recipe(name: str, parameters: dict[str, Any]) -> Any:
+    """The recipe that a function of that name makes."""
+    from sparring.recipe import Recipe
+
+    recipe = _recipe_function(name)(**parameters)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")
+    return recipe
+
+
+def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:
+    """`train` with the keyword parameters of a recipe function, documented by its docstring."""
+    from docstring_parser import parse
+
+    described = {p.arg_name: p.description or "" for p in parse(function.__doc__ or "").params}
+    try:
+        hints, accepted = get_type_hints(function), inspect.signature(function).parameters
+    except (TypeError, ValueError, NameError) as error:
+        raise UsageError(f"the parameters of {function!r} cannot be read ({error}); annotate them") from error
+    taken = sorted(set(accepted) & set(inspect.signature(_train).parameters))
+    if taken:
+        raise UsageError(f"the recipe's parameter {taken[0]!r} is also a flag of train; give it another name")
+    group = f"Parameters of {getattr(function, '__name__', 'the recipe')}"
+    extra = []
+    for parameter in accepted.values():
+        note = Parameter(help=described.get(parameter.name, ""), group=group)
+        kind: Any = Annotated[hints.get(parameter.name, str), note]
+        extra.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+    return _train_with(extra)
+
+
+def _train_with(extra: list[inspect.Parameter]) -> Callable[..., None]:
+    """A function like `_train` whose open end is closed by explicit parameters."""
+    hints = get_type_hints(_train, include_extras=True)
+    static = [p.replace(annotation=hints[p.name]) for p in inspect.signature(_train).parameters.values()][:-1]
+
+    def train(*arguments: Any, **keywords: Any) -> None:
+        given = {p.name: keywords[p.name] for p in extra if p.name in keywords}
+        fixed = {name: word for name, word in keywords.items() if name not in given}
+        _train(*arguments, **fixed, **given)
+
+    train.__doc__ = _train.__doc__
+    train.__signature__ = inspect.Signature([*static, *extra])  # type: ignore[attr-defined]
+    train.__annotations__ = {p.name: p.annotation for p in [*static, *extra]}
+    return train
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """`64` or `48x64` as (height, width)."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{text!r} is no size; write 64, or 48x64 for height 48 and width 64")
+    return int(parts[0]), int(parts[-1])

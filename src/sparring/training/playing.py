@@ -1,0 +1,145 @@
+"""`train()`: open a session, play its rounds, keep what they leave, score the result."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from sparring.console import Display, ProgressStyle, display
+from sparring.data.options import Channels
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.rundir import Run
+from sparring.engine.signals import StopRequest, listening
+from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
+from sparring.evaluation import evaluate, sentence
+from sparring.recipe import Recipe
+from sparring.report import write_report
+from sparring.schedule import images_of
+from sparring.tracking import Tracker, tracker
+from sparring.training.keeper import Keeper
+from sparring.training.session import Session, Wish, begin, prepare, resume_session, run_to_resume
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Recipe | None = None,
+    data: str | Path | None = None,
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: Channels | None = None,
+    images: int | str | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    threads: int | None = None,
+    progress: ProgressStyle = "auto",
+    tensorboard: bool = False,
+) -> Run:
+    """Train a recipe on images, watchably and resumably, and return the run.
+
+    `data` is a folder, a zip, an .npz or .npy, IDX files, a torchvision name, a 2-D point set, or None for the
+    embedded default; `size` is a side or (height, width). The budget is `images` (a number, "500k", "2M") or
+    `minutes`, which a short measurement turns into images; with neither, five minutes on a CPU. `out` is the run
+    folder, by default a free one under `runs/`. With `resume`, the run in `out` goes on where it stopped, bit for
+    bit; then `images` is a new total and `minutes` come on top.
+
+    Raises SparringError's family: UsageError, DataError, FileUnusableError, DivergedError, FolderInUseError,
+    DiskError, and Interrupted after a signal, when everything is saved.
+    """
+    _check(images, minutes, threads, seed)
+    devices = Devices(device, threads)
+    wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
+    with display(progress) as screen:
+        if resume:
+            run = run_to_resume(out, wish)
+            with run.locked():
+                return _train(resume_session(run, wish, devices, screen), screen, tensorboard)
+        session = prepare(wish, devices, screen, out)
+        with session.run.locked():
+            begin(session)
+            return _train(session, screen, tensorboard)
+
+
+def _train(session: Session, screen: Display, tensorboard: bool) -> Run:
+    """Play and finish, in a locked folder."""
+    if session.state.seen >= session.until:
+        screen.say(
+            f"{session.run.path} has already seen {session.state.seen:,} images; give a larger --images, or --minutes "
+            "on top, to train it further"
+        )
+        return session.run
+    tracking = tracker(session.run.path / "tensorboard", session.state.seen) if tensorboard else None
+    with listening() as stop:
+        _play(session, stop, screen, tracking)
+    return _finish(session, screen)
+
+
+def _check(images: int | str | None, minutes: float | None, threads: int | None, seed: int | None) -> None:
+    """Refuse what cannot be meant, before anything is opened."""
+    if images is not None:
+        images_of(images)
+    if images is not None and minutes is not None:
+        raise UsageError("both images and minutes bound the run; give one of them")
+    if minutes is not None and not 0 < minutes <= 1e6:
+        raise UsageError(f"{minutes} minutes cannot be; give a number above 0, for example 0.5")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise UsageError(f"{threads} threads cannot be; give a number from 1 to the cores of this machine")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise UsageError(f"seed {seed} cannot be; give a whole number from 0 to 2**63 - 1")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("train() runs in one process; start it without torchrun (sparring.rounds plays in several)")
+
+
+def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracker | None) -> None:
+    """The rounds, with their records, grids and checkpoints; raises Interrupted after saving."""
+    state, run, said = session.state, session.run, False
+    keeper = Keeper(session, screen, tracking)
+    if state.seen == 0:
+        keeper.grid()
+    try:
+        for played in rounds(
+            session.bound, session.loader, seed=session.seed, state=state, devices=session.devices, until=session.until
+        ):
+            keeper.after(played)
+            if stop.signal is not None and state.seen < session.until:
+                said = True
+                break
+    except DivergedError as error:
+        run.append({"seen": state.seen, "diverged": str(error)})
+        raise
+    keeper.checkpoint(last=True)
+    if said and stop.signal is not None:
+        keeper.tolerate(lambda: write_report(run, standing="stopped"))
+        raise Interrupted(
+            f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: "
+            f"sparring train --resume --out {shlex.quote(str(run.path))}",
+            stop.signal,
+        )
+
+
+def _finish(session: Session, screen: Display) -> Run:
+    """Score the finished run on its held-out images, write the report, and say where everything is."""
+    run = session.run
+    run.__dict__.pop("generator", None)
+    try:
+        real, origin = session.reals()
+        found = evaluate(run, real, metrics=("fid", "kid"), device=str(session.devices.device))
+        scores = [score.beside(**origin) for score in found]
+        run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
+        for score in scores:
+            screen.say(sentence(score))
+    except SparringError as error:
+        screen.say(f"not scored: {error}")
+    try:
+        report = str(write_report(run))
+    except DiskError as error:
+        report = f"not written: {error}"
+    screen.say(f"samples  {run.grids()[-1][1]}" if run.grids() else "samples  none were written")
+    screen.say(f"report   {report}")
+    screen.say(f"run      {run.path}")
+    return run

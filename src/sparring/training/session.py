@@ -1,0 +1,244 @@
+"""A run about to be played: begun from what a person wished for, or resumed from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from sparring import __version__
+from sparring.console import Display
+from sparring.data import Dataset, Split, open_data, split_held_out
+from sparring.data.loader import Loader
+from sparring.data.options import Channels
+from sparring.engine.devices import Devices, machine
+from sparring.engine.pace import measure_pace
+from sparring.engine.rundir import Run
+from sparring.engine.state import State
+from sparring.errors import DataError, ShapeError, UsageError
+from sparring.recipe import BoundRecipe, Recipe
+from sparring.recipe_file import foreign_modules, to_json
+from sparring.recipes.choice import default_recipe
+from sparring.schedule import images_of
+
+__all__ = ["Session", "Wish", "begin", "prepare", "resume_session", "run_to_resume"]
+
+_CPU_MINUTES, _GPU_MINUTES = 5.0, 60.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for; None where they did not."""
+
+    recipe: Recipe | None
+    data: str | Path | None
+    size: tuple[int, int] | None
+    channels: Channels | None
+    images: int | str | None
+    minutes: float | None
+    seed: int | None
+
+
+@final
+class Session:
+    """What is played, on what, until when."""
+
+    def __init__(
+        self, run: Run, bound: BoundRecipe, dataset: Dataset, split: Split, devices: Devices, card: dict[str, Any]
+    ) -> None:
+        self.run, self.bound, self.dataset, self.split = run, bound, dataset, split
+        self.devices, self.card = devices, card
+        self.until = bound.facts.budget
+        self.seed = int(card["seed"])
+        self.loader = Loader(dataset, split.train, seed=self.seed, mirror=bound.recipe.mirror)
+        self.state = State(bound, seed=self.seed, device=devices.device)
+        self.seconds = 0.0
+        self.identity = _identity(bound, self.seed)
+        self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
+
+    def reals(self) -> tuple[Tensor, dict[str, str]]:
+        """The images to score against, and what to say of them."""
+        data = {"data": self.dataset.fingerprint[:16]}
+        if len(self.split.held_out) >= 2:
+            return self.dataset.images(self.split.held_out), {**data, "split": "held out from training"}
+        return self.dataset.images(self.split.train), {**data, "split": "the training images (none were held out)"}
+
+
+def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | None) -> Session:
+    """Open the data, choose and bind the recipe, turn minutes into images, and say all of it."""
+    if out is not None:
+        _refuse_existing(Run(out))
+    gpu, seed = devices.device.type == "cuda", wish.seed or 0
+    dataset, recipe, reason = _open(wish, screen, gpu=gpu)
+    split = split_held_out(dataset)
+    loader = Loader(dataset, split.train, seed=seed, mirror=recipe.mirror)
+    facts = (dataset.shape, len(dataset.classes), len(split.train))
+    guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
+    pace = measure_pace(guess, loader, devices)
+    minutes = wish.minutes or (_GPU_MINUTES if gpu else _CPU_MINUTES)
+    budget = images_of(wish.images) if wish.images else pace.images(minutes)
+    bound = recipe.bind(*facts, budget=budget)
+    screen.say(
+        f"{recipe.name} ({reason}) for {budget / 1000:,.1f} kimg, about {budget * pace.seconds_per_image / 60:.1f} "
+        f"minutes at {1 / pace.seconds_per_image:.0f} images/s on {devices.threads} "
+        f"thread{'s' * (devices.threads > 1)}, then its score (--minutes and --images change it)"
+    )
+    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
+    run.trust = foreign_modules(recipe)
+    card = {
+        "sparring": __version__,
+        "seed": seed,
+        "data": _data_card(wish, dataset, split),
+        "machine": machine(devices),
+        "operations_per_image": pace.operations_per_image,
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+    return Session(run, bound, dataset, split, devices, card)
+
+
+def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, str]:
+    """The data and the recipe; where nobody chose a size and the images' own cannot be played, the nearest that can."""
+    dataset = open_data(wish.data, size=wish.size, channels=wish.channels or "auto")
+    recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(dataset.shape, gpu=gpu)
+    try:
+        recipe.bind(dataset.shape, len(dataset.classes), len(dataset), 1000)
+    except ShapeError as error:
+        if wish.size is not None or not error.nearest:
+            raise
+        dataset = open_data(wish.data, size=error.nearest[0], channels=wish.channels or "auto")
+        reason += f"; it cannot have the images' own size, so they are taken at {dataset.shape[1]}x{dataset.shape[2]}"
+    for line in dataset.report.lines():
+        screen.say(line)
+    return dataset, recipe, reason
+
+
+def _data_card(wish: Wish, dataset: Dataset, split: Split) -> dict[str, Any]:
+    """What a run records of its data, to know it again from anywhere."""
+    source = None if wish.data is None else str(wish.data)
+    if source is not None and Path(source).exists():
+        source = str(Path(source).resolve())
+    return {
+        "source": source,
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "shape": list(dataset.shape),
+        "channels": wish.channels or "auto",
+        "classes": list(dataset.classes),
+        "images": len(dataset),
+        "held_out": split.held_out.tolist(),
+    }
+
+
+def _refuse_existing(run: Run) -> None:
+    """A folder may be missing, empty, or hold what an attempt that never began has left."""
+    if run.exists:
+        raise UsageError(f"{run.path} already holds a run; go on with it by --resume, or choose another --out")
+    try:
+        inside = list(run.path.iterdir()) if run.path.is_dir() else []
+        mine = [p for p in inside if p.name in ("samples", "checkpoints") and p.is_dir() and not any(p.iterdir())]
+    except OSError:
+        return  # taking the lock will say why
+    foreign = [p for p in inside if p not in mine and p.name != "LOCK" and not p.name.startswith(".tmp-")]
+    if foreign:
+        raise UsageError(f"{run.path} is not empty and holds no run; choose another --out")
+
+
+def _free_run(name: str) -> Run:
+    """The first free folder under `runs/`."""
+    candidates = (Path("runs") / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
+    return Run(next(path for path in candidates if not path.exists()))
+
+
+def _slug(name: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
+
+
+def begin(session: Session) -> None:
+    """Make the folder a run; it is locked already."""
+    _refuse_existing(session.run)
+    session.run.begin(session.bound, session.card)
+
+
+def run_to_resume(out: str | Path | None, wish: Wish) -> Run:
+    """The run in a folder; raises UsageError if there is none."""
+    if out is None:
+        raise UsageError("resume needs to know which run; give its folder by --out")
+    run = Run(out, trust=foreign_modules(wish.recipe) if wish.recipe else ())
+    if not run.exists:
+        raise UsageError(f"{run.path} holds no run to resume; leave --resume out to begin one")
+    return run
+
+
+def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> Session:
+    """Open a run again, refuse what is not the same, and load its newest intact checkpoint."""
+    card, bound = run.card, run.bound
+    _refuse_changes(run, card, bound, wish)
+    recorded = card["data"]
+    source = recorded["source"] if wish.data is None else wish.data
+    size = (recorded["shape"][1], recorded["shape"][2])
+    dataset = open_data(source, size=None if size == (1, 1) else size, channels=recorded["channels"])
+    if dataset.fingerprint != recorded["fingerprint"]:
+        raise DataError(
+            f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
+            f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
+        )
+    session = Session(run, bound, dataset, _recorded_split(recorded, len(dataset)), devices, card)
+    seen = run.restore(session.state, session.identity)
+    session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)
+    if wish.images is not None:
+        session.until = images_of(wish.images)
+        if session.until < seen:
+            raise UsageError(f"{run.path} has seen {seen:,} images already; give --images a larger total")
+    elif wish.minutes is not None:
+        session.until = seen + measure_pace(bound, session.loader, devices).images(wish.minutes)
+    screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
+    now, then = machine(devices), card.get("machine", {})
+    changed = [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]
+    if changed:
+        screen.say(f"not bit for bit what the uninterrupted run would give, because {', '.join(changed)}")
+    return session
+
+
+def _refuse_changes(run: Run, card: dict[str, Any], bound: BoundRecipe, wish: Wish) -> None:
+    """A run goes on with what it was begun with; raises UsageError for the first wish that differs."""
+    if wish.recipe is not None:
+        facts = bound.facts
+        again = wish.recipe.bind(facts.shape, facts.classes, facts.images, facts.budget)
+        if to_json(again) != card["recipe"]:
+            raise UsageError(
+                f"{run.path} was begun with {bound.recipe.name} and other parameters; leave --recipe and its "
+                "parameters out to go on with what it has, or choose another --out"
+            )
+    _, height, width = bound.facts.shape
+    if wish.size not in (None, (height, width)):
+        raise UsageError(f"{run.path} was begun at {height}x{width} pixels; leave --size out, or choose another --out")
+    for flag, asked, had in (
+        ("--seed", wish.seed, card["seed"]),
+        ("--channels", wish.channels, card["data"]["channels"]),
+    ):
+        if asked not in (None, had):
+            raise UsageError(f"{run.path} was begun with {flag} {had}; leave {flag} out, or choose another --out")
+
+
+def _recorded_split(recorded: dict[str, Any], images: int) -> Split:
+    """The split a run was begun with: what was held out then stays unseen for ever."""
+    held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
+    kept = torch.ones(images, dtype=torch.bool)
+    kept[held_out] = False
+    return Split(kept.nonzero().flatten(), held_out)
+
+
+def _identity(bound: BoundRecipe, seed: int) -> str:
+    """What a checkpoint must share with its run: a hash of the bound recipe and the seed."""
+    text = json.dumps([to_json(bound), seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

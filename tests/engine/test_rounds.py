@@ -1,0 +1,240 @@
+"""The loop's own promises: who moves when, what stops it, what is kept, and how averages average."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conftest import noise_loader
+from sparring.engine.checkpoint import checkpoints, newest, save
+from sparring.engine.devices import Devices
+from sparring.engine.players import Player
+from sparring.engine.rounds import rounds
+from sparring.engine.rundir import Run
+from sparring.engine.state import State
+from sparring.errors import DiskError, DivergedError, FileUnusableError, UsageError
+from sparring.games.unconditional import UnconditionalGame
+from sparring.networks.layers import Verdict
+from sparring.objectives.losses import non_saturating
+from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+from sparring.recipe import Constraint, Ema, Optim, Penalty, Recipe, Term, Turn
+from sparring.schedule import Linear
+from test_contracts import bound, play, small
+
+
+class Judge(nn.Module):
+    """D(x) = w x for points, so that everything can be worked out by hand."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 0.0]))
+
+    def forward(self, x: Tensor) -> Verdict:
+        return Verdict(x.flatten(1) @ self.weight)
+
+
+class Shift(nn.Module):
+    """G(z) = z + b."""
+
+    z_dim, z_kind = 2, "normal"
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(2))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (z + self.shift).view(-1, 2, 1, 1)
+
+
+def toy(**changes: object) -> Recipe:
+    """The smallest game."""
+    recipe = Recipe(
+        name="toy",
+        summary="two numbers against two numbers",
+        papers=(),
+        game=partial(UnconditionalGame, generator=Shift, discriminator=Judge, loss=non_saturating),
+        turns=(Turn(("discriminator",)), Turn(("generator",))),
+        optims={name: Optim(kind="sgd", rate=0.1) for name in ("generator", "discriminator")},
+        batch=8,
+    )
+    return recipe.but(**changes)
+
+
+def after(recipe: Recipe, n: int, devices: Devices) -> State:
+    return play(recipe.bind((2, 1, 1), 0, 96, 1000), n, devices)
+
+
+def test_seen_counts_reals_of_rounds_and_drawn_counts_all(devices: Devices) -> None:
+    state = after(toy(turns=(Turn(("discriminator",), times=3), Turn(("generator",)))), 4, devices)
+    assert (state.seen, state.round, state.drawn) == (4 * 8, 4, 3 * 4 * 8)
+
+
+def test_turns_rest_and_end_by_seen(devices: Devices) -> None:
+    never = Turn(("generator",), begin=10_000)
+    ended = Turn(("generator",), end=0)
+    second = Turn(("generator",), every=2)
+    for turn, moves in ((never, False), (ended, False), (second, True)):
+        state = after(toy(turns=(Turn(("discriminator",)), turn)), 1, devices)
+        assert bool(state.players["generator"].network.shift.abs().sum() > 0) is moves  # type: ignore[union-attr, operator]
+
+
+def test_five_turns_see_five_different_z(devices: Devices) -> None:
+    seen: list[Tensor] = []
+
+    class Spy(Shift):
+        def forward(self, z: Tensor) -> Tensor:
+            seen.append(z.clone())
+            return super().forward(z)
+
+    game = partial(UnconditionalGame, generator=Spy, discriminator=Judge, loss=non_saturating)
+    after(toy(game=game, turns=(Turn(("discriminator",), times=5), Turn(("generator",)))), 1, devices)
+    drawn = [z for z in seen if z.device.type == "cpu" and len(z) == 8]
+    assert len({tuple(z.flatten().tolist()) for z in drawn}) == 6
+
+
+def test_a_turn_moves_its_player_only(devices: Devices) -> None:
+    """One SGD step of G by hand: -rate * mean(-sigmoid(-D(G(z))) w), and no gradient reaches D."""
+    state = after(toy(turns=(Turn(("generator",)),)), 1, devices)
+    assert torch.equal(state.players["discriminator"].network.weight, torch.tensor([1.0, 0.0]))  # type: ignore[arg-type]
+    shift = state.players["generator"].network.shift.detach()  # type: ignore[union-attr, operator]
+    assert float(shift[0]) > 0
+    assert float(shift[1]) == 0
+    assert all(p.grad is None for p in state.players["discriminator"].network.parameters())
+
+
+def test_lazy_penalties_are_weighted_up(devices: Devices) -> None:
+    """A constant penalty P(w) = sum(w), every 4 rounds: the step is 4 times that of every round."""
+
+    def value(inputs: PenaltyInputs, state: object) -> tuple[Tensor, object]:
+        return inputs.discriminator(torch.ones(1, 2, 1, 1)), state
+
+    moves = {}
+    for every in (1, 4):
+        penalty = Penalty("flat", of=PenaltyFunction(value), weight=1.0, every=every)  # type: ignore[arg-type]
+        state = after(toy(turns=(Turn(("discriminator",), (penalty, Term("adversarial", 0.0))),)), 4, devices)
+        moves[every] = state.players["discriminator"].network.weight.detach()
+    torch.testing.assert_close(moves[1], moves[4])
+    torch.testing.assert_close(moves[1], torch.tensor([1.0, 0.0]) - 0.4)  # type: ignore[arg-type]
+
+
+def test_constraints_follow_each_step(devices: Devices) -> None:
+    def clip(network: nn.Module) -> None:
+        for parameter in network.parameters():
+            parameter.data.clamp_(-0.01, 0.01)
+
+    state = after(toy(constraints=(Constraint("discriminator", clip),)), 2, devices)
+    assert float(state.players["discriminator"].network.weight.abs().max()) <= 0.01  # type: ignore[union-attr, operator, arg-type]
+
+
+def test_unequal_batches(devices: Devices) -> None:
+    fitted = bound("gan", (1, 8, 8), fakes_per_real=2.5, generator_batch=0.5, generator_turns=2, discriminator_turns=2)
+    state = play(fitted, 3, devices)
+    assert state.not_finite() is None
+    assert state.seen == 3 * 8
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("poison", ["weight", "rate"])
+def test_what_is_not_finite_stops_the_round_and_no_step_is_taken(kind: str, poison: str, devices: Devices) -> None:
+    optims = {
+        name: Optim(kind=kind, rate=1e38 if poison == "rate" else 0.01) for name in ("generator", "discriminator")
+    }
+    fitted = toy(optims=optims).bind((2, 1, 1), 0, 96, 1000)
+    state = State(fitted, seed=0, device=devices.device)
+    if poison == "weight":
+        state.players["generator"].network.shift.data[0] = float("nan")  # type: ignore[union-attr, index, operator]
+    playing = rounds(fitted, noise_loader((2, 1, 1)), state=state, devices=devices)
+    with pytest.raises(DivergedError, match=r"(discriminator|generator)'s turn of round \d"):
+        list(itertools.islice(playing, 10))
+    if poison == "weight":
+        assert torch.equal(state.players["discriminator"].network.weight, torch.tensor([1.0, 0.0]))  # type: ignore[arg-type]
+
+
+def test_ema_has_its_half_life_in_images() -> None:
+    """After `halflife` images, in any batches, half of the way to constant weights is gone; counters are copied."""
+    for batch in (1, 10, 50):
+        network = nn.BatchNorm1d(2)
+        player = Player("g", network, None, Ema(halflife=100, ramp=0))
+        network.weight.data.fill_(3.0)
+        network.running_mean.fill_(8.0)  # type: ignore[union-attr]
+        network.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
+        for done in range(batch, 101, batch):
+            player.follow(batch, done)
+        assert player.average is not None
+        torch.testing.assert_close(player.average.weight, torch.full((2,), 2.0))  # type: ignore[arg-type]
+        torch.testing.assert_close(player.average.running_mean, torch.full((2,), 4.0))  # type: ignore[arg-type]
+        assert int(player.average.num_batches_tracked) == 7  # type: ignore[arg-type]
+
+
+def test_schedules_reach_the_optimiser(devices: Devices) -> None:
+    optim = Optim(rate=Linear(0.0, 1.0, over=80), betas=(0.0, Linear(0.5, 0.9, over=80)))
+    state = after(toy(optims={"generator": optim, "discriminator": optim}), 5, devices)
+    optimizer = state.players["generator"].optimizer
+    assert optimizer is not None
+    group = optimizer.param_groups[0]
+    assert group["lr"] == pytest.approx(32 / 80)  # the rate of the fifth round, begun after 32 images
+    assert group["betas"] == pytest.approx((0.0, 0.5 + 0.4 * 32 / 80))
+
+
+def test_batches_split_over_processes() -> None:
+    devices = Devices("cpu", threads=1)
+    devices.world, devices.rank = 4, 1
+    assert devices.share(32) == slice(8, 16)
+    with pytest.raises(UsageError, match="batch 30 does not split over 4 processes; use 28 or 32"):
+        devices.share(30)
+
+
+def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder: Path) -> None:
+    state = after(toy(), 1, devices)
+    for seen in (8, 16, 24, 32):
+        state.seen = seen
+        save(folder, state.tensors(), state.scalars())
+    assert [c.seen for c in checkpoints(folder)] == [32, 24, 16]
+    assert not list(folder.glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
+def test_a_full_disk_loses_nothing(call: str, devices: Devices, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    state = after(toy(), 1, devices)
+    good = save(folder, state.tensors(), state.scalars())
+
+    def full(*arguments: object, **keywords: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    state.seen = 99
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(DiskError, match="No space left"):
+            save(folder, state.tensors(), state.scalars())
+    assert newest(folder) == good
+    assert [path.name for path in folder.iterdir()] == [good.path.name]
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(devices: Devices, folder: Path) -> None:
+    save(folder, after(toy(), 1, devices).tensors(), {"seen": 8, "round": 1, "drawn": 8, "seed": 0})
+    found = newest(folder)
+    assert found is not None
+    from sparring.engine.checkpoint import read
+
+    other = State(small("gan").bind((1, 8, 8), 0, 96, 1000), seed=0, device=devices.device)
+    with pytest.raises(FileUnusableError, match="does not fit this recipe"):
+        other.load(*read(found))
+
+
+def test_a_torn_log_is_read_and_mended(folder: Path) -> None:
+    run = Run(folder)
+    run.append({"seen": 1})
+    run.append({"seen": 2})
+    with (folder / "log.jsonl").open("a") as log:
+        log.write('{"seen": 3, "lo')
+    run.append({"resumed_at": 1})
+    run.append({"seen": 2, "again": True})
+    assert run.records() == [{"seen": 1}, {"resumed_at": 1}, {"seen": 2, "again": True}]

@@ -34,8 +34,8 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 FEWER = {
     "sparring.evaluation._MANY": 64,
     "sparring.evaluation._FEW": 64,
-    "sparring.training._CPU_MINUTES": 0.003,
-    "sparring.training._GRIDS": 4,
+    "sparring.training.session._CPU_MINUTES": 0.003,
+    "sparring.training.keeper._GRIDS": 4,
 }
 """Numbers that only cost time."""
 
@@ -77,7 +77,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, value in FEWER.items():
         monkeypatch.setattr(name, value)
-    monkeypatch.setattr("sparring.training.measure_pace", lambda *_: Pace(1e-3, 1e6, 1e11))
+    monkeypatch.setattr("sparring.training.session.measure_pace", lambda *_: Pace(1e-3, 1e6))
     monkeypatch.setattr("sparring.evaluation.best_for", lambda shape: "grey28")
     source = np.random.default_rng(0)
     for folder, count in (("photos", 24), ("more-photos", 24)):

@@ -85,7 +85,7 @@ class _Bar:
         if self._task is None:
             self._task = self._progress.add_task("", total=until, completed=seen, seen="", numbers="")
         self._progress.update(
-            self._task, completed=seen, total=until, seen=f"{seen / 1000:.1f} kimg", numbers=summary(record)
+            self._task, completed=min(seen, until), total=until, seen=f"{seen / 1000:.1f} kimg", numbers=summary(record)
         )
 
 

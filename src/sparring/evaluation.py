@@ -20,6 +20,8 @@ from sparring.metrics import Metric, Score, metric_named
 __all__ = ["evaluate", "sentence"]
 
 Subject: TypeAlias = Run | TrainedGenerator | Dataset
+_MOST = 50_000
+"""Reals that are looked at."""
 
 _SHORT = {"is": "inception_score", "pr": "precision_recall"}
 _MANY, _FEW = 5000, 1000
@@ -27,7 +29,7 @@ _MANY, _FEW = 5000, 1000
 
 
 def evaluate(
-    subject: Subject,
+    subject: Subject | str | Path,
     data: str | Path | Dataset | Tensor | None = None,
     *,
     metrics: Sequence[str] = ("fid", "kid", "is"),
@@ -38,15 +40,16 @@ def evaluate(
 ) -> tuple[Score, ...]:
     """Scores of generated images against real ones.
 
-    `subject` is a run, a trained generator, or a data set of generated images. `data` are the reals; for a run they
-    are by default the images held out from its training; images can also be given as they are, uint8
-    `[n, c, h, w]`. `metrics` are names of `sparring.metrics`, with `is` for the
-    Inception Score; `features` names a network of `sparring.features`, by default the best at hand for the images;
-    `n` images of the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow.
-    Points of the plane are their own features.
+    `subject` is a run or its folder, a trained generator, or a data set of generated images. `data` are the reals;
+    for a run they are by default the images held out from its training; images can also be given as they are, uint8
+    `[n, c, h, w]`. `metrics` are names of `sparring.metrics`, with `is` for the Inception Score; `features` names a
+    network of `sparring.features`, by default the best at hand for the images; `n` images of the seeds `seed`..
+    `seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the plane are their
+    own features.
 
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
+    subject = Run(subject) if isinstance(subject, str | Path) else subject
     chosen = [metric_named(_SHORT.get(name.strip(), name.strip())) for name in metrics]
     real, origin = _reals(subject, data)
     if n is not None and not 2 <= n <= 10_000_000:
@@ -104,7 +107,8 @@ def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None) -> tupl
     if isinstance(data, Tensor):
         return data, {}
     dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject))
-    return _all(dataset), {"data": dataset.fingerprint[:16], "split": f"all of {dataset.name}"}
+    share = "all" if len(dataset) <= _MOST else f"the first {_MOST:,}"
+    return _all(dataset), {"data": dataset.fingerprint[:16], "split": f"{share} of {dataset.name}"}
 
 
 def _held_out(run: Run) -> tuple[Tensor, dict[str, str]]:
@@ -141,8 +145,8 @@ def _fakes(subject: Subject, n: int, seed: int) -> Tensor:
     return generator.sample(n, seed=seed)
 
 
-def _all(dataset: Dataset, most: int = 50_000) -> Tensor:
-    return dataset.images(torch.arange(min(len(dataset), most)))
+def _all(dataset: Dataset) -> Tensor:
+    return dataset.images(torch.arange(min(len(dataset), _MOST)))
 
 
 def _look(network: FeatureNetwork, images: Tensor) -> Features:

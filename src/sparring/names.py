@@ -61,14 +61,22 @@ def choose(name: str, among: Iterable[str], what: str) -> str:
 
 
 def name_of(member: Any) -> str:
-    """The full `package.module:name` of a function, a class, or a public value of an open package."""
+    """The full `package.module:name` of a function, a class, or a value (a loss, a penalty) that a module holds.
+
+    A value of an open package is found by discovery, a person's own in the module of its functions.
+    """
     if isinstance(member, type | types.FunctionType):
         return f"{member.__module__}:{member.__qualname__}"
     for package in _OPEN:
         for name, value in discover(package).items():
             if value is member:
                 return f"sparring.{package}.{name}"
-    raise UsageError(f"{member!r} has no public name; make it a member of a module and list it in __all__")
+    homes = {getattr(part, "__module__", None) for part in vars(member).values()} if hasattr(member, "__dict__") else ()
+    for module in (sys.modules[home] for home in homes if home in sys.modules):
+        for name, value in vars(module).items():
+            if value is member:
+                return f"{module.__name__}:{name}"
+    raise UsageError(f"{member!r} has no name; give it one in the module that its functions come from")
 
 
 def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
@@ -82,7 +90,9 @@ def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
         return _public(module, member)
     if module in set(trust):
         return functools.reduce(getattr, member.split("."), importlib.import_module(module))
-    raise UsageError(f"{name!r} is not a part of sparring; if you trust that code, pass trust=[{module!r}]")
+    raise UsageError(
+        f"{name!r} is not a part of sparring; if you trust that code, pass trust=[{module!r}] (--trust {module})"
+    )
 
 
 def member_named(name: str) -> Any:

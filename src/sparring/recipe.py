@@ -156,7 +156,8 @@ class Paper:
     url: str
 
     def __str__(self) -> str:
-        return f"{self.authors} ({self.year}): {self.title}. {self.url}"
+        stop = "" if self.title.endswith(("?", "!")) else "."
+        return f"{self.authors} ({self.year}): {self.title}{stop} {self.url}"
 
 
 @dataclass(frozen=True)

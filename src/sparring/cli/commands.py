@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparring import __version__
-from sparring.cli.train_command import Json, answer, train_command
+from sparring.cli.train_command import Json, Trust, answer, train_command
 from sparring.errors import SparringError, UsageError
 
 __all__ = ["main"]
@@ -77,7 +77,7 @@ def recipes(*, json: Json = False) -> None:
 @app.command
 def sample(
     run: RunFolder, /, *, n: Annotated[int, Parameter(name=["-n", "--n"])] = 64, seed: int = 0,
-    out: Path = Path("samples"), json: Json = False,
+    out: Path = Path("samples"), trust: Trust = (), json: Json = False,
 ) -> None:  # fmt: skip
     """Draw images: image i has the seed SEED + i, whatever else is drawn with it.
 
@@ -95,7 +95,7 @@ def sample(
     from sparring.share.load import load
     from sparring.share.sheets import write_samples
 
-    paths = write_samples(load(run), out, n=n, seed=seed)
+    paths = write_samples(load(run, trust=trust), out, n=n, seed=seed)
     answer({"images": [str(path) for path in paths]}, json, f"{n} images and a sheet in {out}")
 
 
@@ -109,6 +109,7 @@ def interpolate(
     how: Literal["spherical", "linear"] = "spherical",
     out: Path = Path("interpolation.png"),
     film: Path | None = None,
+    trust: Trust = (),
     json: Json = False,
 ) -> None:
     """Walk through latent space from seed to seed, as a strip and as a film.
@@ -132,7 +133,7 @@ def interpolate(
     from sparring.latent.interpolate import write_film, write_strip
     from sparring.share.load import load
 
-    frames = walk(load(run), _numbers(seeds), steps=steps, how=how)
+    frames = walk(load(run, trust=trust), _numbers(seeds), steps=steps, how=how)
     written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
@@ -146,6 +147,7 @@ def export(
     to: Annotated[list[Literal["safetensors", "onnx"]] | None, Parameter(consume_multiple=True)] = None,
     out: Path | None = None,
     licence: str | None = None,
+    trust: Trust = (),
     json: Json = False,
 ) -> None:
     """Keep the generator: weights and card (safetensors) or ONNX, safe to share; the discriminator is not shipped.
@@ -161,9 +163,15 @@ def export(
     licence
         The licence of the generator, for its card.
     """
+    from sparring.engine.rundir import Run
     from sparring.share.export import export as write
 
-    folder = write(run, out or run.with_name(f"{run.name}-export"), to=tuple(to or ["safetensors"]), licence=licence)
+    folder = write(
+        Run(run, trust=trust),
+        out or run.with_name(f"{run.name}-export"),
+        to=tuple(to or ["safetensors"]),
+        licence=licence,
+    )
     answer({"folder": str(folder), "files": sorted(p.name for p in folder.iterdir())}, json, f"exported to {folder}")
 
 
@@ -178,6 +186,7 @@ def evaluate(
     features: str | None = None,
     seed: int = 0,
     device: str | None = None,
+    trust: Trust = (),
     json: Json = False,
 ) -> None:
     """Measure generated images against held-out or other reals: value, interval, protocol.
@@ -203,7 +212,13 @@ def evaluate(
     from sparring.evaluation import sentence
     from sparring.share.load import load
 
-    subject = Run(run) if Run(run).exists else load(run) if (run / "card.json").exists() else open_data(run)
+    subject = (
+        Run(run, trust=trust)
+        if Run(run).exists
+        else load(run, trust=trust)
+        if (run / "card.json").exists()
+        else open_data(run)
+    )
     scores = measure(subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
 

@@ -12,8 +12,12 @@ from cyclopts import Parameter
 
 from sparring.errors import UsageError
 
-__all__ = ["Json", "answer", "train_command"]
+__all__ = ["Json", "Trust", "answer", "train_command"]
 
+Trust = Annotated[
+    tuple[str, ...],
+    Parameter(negative="", consume_multiple=False, help="Your own modules that the run's recipe names, repeatable."),
+]
 Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, for machines.")]
 
 
@@ -47,6 +51,7 @@ def _train(
     threads: int | None = None,
     progress: Literal["auto", "bar", "lines", "none"] = "auto",
     tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    trust: Trust = (),
     json: Json = False,
     **parameters: Any,
 ) -> None:
@@ -104,6 +109,7 @@ def _train(
         threads=threads,
         progress=progress,
         tensorboard=tensorboard,
+        trust=trust,
     )
     records = run.records()
     scores: list[Any] = next((record["scores"] for record in reversed(records) if "scores" in record), [])

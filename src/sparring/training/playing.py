@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from sparring.console import Display, ProgressStyle, display
@@ -39,6 +40,7 @@ def train(
     threads: int | None = None,
     progress: ProgressStyle = "auto",
     tensorboard: bool = False,
+    trust: Sequence[str] = (),
 ) -> Run:
     """Train a recipe on images, watchably and resumably, and return the run.
 
@@ -46,7 +48,8 @@ def train(
     embedded default; `size` is a side or (height, width). The budget is `images` (a number, "500k", "2M") or
     `minutes`, which a short measurement turns into images; with neither, five minutes on a CPU. `out` is the run
     folder, by default a free one under `runs/`. With `resume`, the run in `out` goes on where it stopped, bit for
-    bit; then `images` is a new total and `minutes` come on top.
+    bit; then `images` is a new total and `minutes` come on top, and `trust` are the modules, beside sparring's own,
+    that the run's recipe may name (those of `recipe` are trusted because you hand it over).
 
     Raises SparringError's family: UsageError, DataError, FileUnusableError, DivergedError, FolderInUseError,
     DiskError, and Interrupted after a signal, when everything is saved.
@@ -56,7 +59,7 @@ def train(
     wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
     with display(progress) as screen:
         if resume:
-            run = run_to_resume(out, wish)
+            run = run_to_resume(out, wish, trust)
             with run.locked():
                 return _train(resume_session(run, wish, devices, screen), screen, tensorboard)
         session = prepare(wish, devices, screen, out)
@@ -117,7 +120,8 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
         keeper.tolerate(lambda: write_report(run, standing="stopped"))
         raise Interrupted(
             f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: "
-            f"sparring train --resume --out {shlex.quote(str(run.path))}",
+            f"sparring train --resume --out {shlex.quote(str(run.path))}"
+            + "".join(f" --trust {shlex.quote(module)}" for module in run.trust),
             stop.signal,
         )
 

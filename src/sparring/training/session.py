@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -169,11 +170,11 @@ def begin(session: Session) -> None:
     session.run.begin(session.bound, session.card)
 
 
-def run_to_resume(out: str | Path | None, wish: Wish) -> Run:
+def run_to_resume(out: str | Path | None, wish: Wish, trust: Sequence[str]) -> Run:
     """The run in a folder; raises UsageError if there is none."""
     if out is None:
         raise UsageError("resume needs to know which run; give its folder by --out")
-    run = Run(out, trust=foreign_modules(wish.recipe) if wish.recipe else ())
+    run = Run(out, trust=(*trust, *(foreign_modules(wish.recipe) if wish.recipe else ())))
     if not run.exists:
         raise UsageError(f"{run.path} holds no run to resume; leave --resume out to begin one")
     return run

@@ -89,7 +89,7 @@ def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:
     if module in _WORDS or any(module.startswith(f"sparring.{package}.") for package in _OPEN):
         return _public(module, member)
     if module in set(trust):
-        return functools.reduce(getattr, member.split("."), importlib.import_module(module))
+        return _trusted(name, module, member)
     raise UsageError(
         f"{name!r} is not a part of sparring; if you trust that code, pass trust=[{module!r}] (--trust {module})"
     )
@@ -100,10 +100,15 @@ def member_named(name: str) -> Any:
     module, _, member = name.partition(":")
     if not module or not member:
         raise UsageError(f"{name!r} does not name a part; write package.module:name")
+    return resolve(name, trust=[module])
+
+
+def _trusted(name: str, module: str, member: str) -> Any:
+    """A member of a person's own module, which may lie in the working folder."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # a person's own module lies in the working folder
+        sys.path.insert(0, "")
     try:
-        return resolve(name, trust=[module])
+        return functools.reduce(getattr, member.split("."), importlib.import_module(module))
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise UsageError(f"{name!r} cannot be imported ({error}); check the name and the working folder") from error
 

@@ -161,10 +161,11 @@ def test_films_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     frames = interpolate(generator_of((1, 28, 28)), SEEDS, steps=1)
     with pytest.raises(UsageError, match=r"\.gif"):
         write_film(frames, tmp_path / "walk.avi")
+    (tmp_path / "file").touch()
     with pytest.raises(DiskError, match="another --out"):
-        write_film(frames, tmp_path / "missing" / "walk.gif")
+        write_film(frames, tmp_path / "file" / "walk.gif")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(UsageError, match="pip install av"):
         write_film(frames, tmp_path / "walk.mp4")
     with pytest.raises(DiskError):
-        write_strip(frames, tmp_path / "missing" / "strip.png", steps=1)
+        write_strip(frames, tmp_path / "file" / "strip.png", steps=1)

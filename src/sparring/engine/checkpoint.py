@@ -109,10 +109,14 @@ def read(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Put `data` at `path` whole or not at all, synchronised to the disk; raises DiskError, leaving nothing behind."""
+    """Put `data` at `path` whole or not at all, synchronised to the disk; raises DiskError, leaving no part of it.
+
+    Missing folders are made.
+    """
     temporary = path.parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             descriptor = os.open(temporary, flags, 0o644)
             try:

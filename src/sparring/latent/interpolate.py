@@ -95,7 +95,6 @@ def strip(frames: Tensor, *, steps: int, loop: bool = False) -> Image.Image:
 def write_strip(frames: Tensor, path: str | Path, *, steps: int, loop: bool = False) -> Path:
     """Write `strip` as a PNG; raises DiskError if it cannot be written."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, png(strip(frames, steps=steps, loop=loop), {"Software": "sparring"}))
     return path
 
@@ -107,7 +106,6 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
     UsageError for other endings, DiskError if the file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if frames.shape[-2:] == (1, 1):
         reach = _reach(frames)
         pictures = [scatter(frames[: k + 1], reach=reach) for k in range(len(frames))]
@@ -116,6 +114,7 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
         size = (frames.shape[-1] * scale, frames.shape[-2] * scale)
         pictures = [picture(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         animate(pictures, path, seconds=seconds)
     except OSError as error:
         raise DiskError(f"{path} could not be written ({error.strerror or error}); choose another --out") from error

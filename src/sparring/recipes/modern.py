@@ -19,7 +19,7 @@ __all__ = ["r3gan"]
 
 _HUANG = Paper(
     "Huang, Gokaslan, Kuleshov & Tompkin",
-    "The GAN is dead; long live the GAN! A Modern Baseline GAN",
+    "The GAN is dead; long live the GAN! A Modern GAN Baseline",
     2024,
     "https://arxiv.org/abs/2501.05441",
 )

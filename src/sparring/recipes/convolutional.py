@@ -13,6 +13,7 @@ from sparring.networks import dcgan as networks
 from sparring.networks import mlp
 from sparring.objectives.losses import non_saturating
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
+from sparring.recipes.averages import halflife
 
 __all__ = ["dcgan"]
 
@@ -62,7 +63,7 @@ def dcgan(
         ),
         turns=(Turn(("discriminator",)), Turn(("generator",))),
         optims={name: Optim(rate=rate, betas=(beta1, 0.999)) for name in ("generator", "discriminator")},
-        emas={"generator": Ema(halflife=fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(halflife))},
         batch=batch,
     )
 
@@ -79,7 +80,3 @@ def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
     if facts.points:
         return partial(mlp.Discriminator, widths=(4 * width,) * 2)
     return partial(networks.Discriminator, width=width)
-
-
-def _halflife(facts: Facts) -> float:
-    return facts.budget / 50

@@ -13,6 +13,7 @@ from sparring.networks import r3gan as networks
 from sparring.objectives.losses import relativistic_pairing
 from sparring.objectives.penalties import r1, r2
 from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Term, Turn, fitted
+from sparring.recipes.averages import halflife
 from sparring.schedule import Cosine
 
 __all__ = ["r3gan"]
@@ -82,7 +83,7 @@ def r3gan(
         ),
         turns=(Turn(("discriminator",), (Term("adversarial"), *penalties)), Turn(("generator",))),
         optims={"generator": optim, "discriminator": optim},
-        emas={"generator": Ema(halflife=fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(halflife))},
         batch=fitted(_batch) if batch is None else batch,
         mirror=mirror,
     )
@@ -120,7 +121,3 @@ def _gamma(facts: Facts, *, gamma: float | None) -> Cosine:
     fitting = 0.1 if facts.points else 0.5 * (facts.shape[1] * facts.shape[2]) / 32**2
     start = fitting if gamma is None else gamma
     return Cosine(start, start / 10, over=facts.budget)
-
-
-def _halflife(facts: Facts) -> float:
-    return facts.budget / 50

@@ -9,6 +9,7 @@ from sparring.games.unconditional import UnconditionalGame
 from sparring.networks import mlp
 from sparring.objectives.losses import minimax, non_saturating
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
+from sparring.recipes.averages import halflife
 
 __all__ = ["gan"]
 
@@ -80,15 +81,10 @@ def gan(
             Turn(("generator",), times=generator_turns, batch_fraction=generator_batch),
         ),
         optims={name: Optim(rate=rate, betas=(0.5, 0.999)) for name in ("generator", "discriminator")},
-        emas={"generator": Ema(halflife=fitted(_halflife))},
+        emas={"generator": Ema(halflife=fitted(halflife))},
         batch=batch,
     )
 
 
 def _z_dim(facts: Facts) -> int:
     return 2 if facts.points else 100
-
-
-def _halflife(facts: Facts) -> float:
-    """A fiftieth of the run: long enough to smooth the game's circling, short enough to keep up with progress."""
-    return facts.budget / 50

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from sparring.chance import draw
 from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
 
@@ -55,3 +57,9 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def folder(tmp_path: Path) -> Path:
     """An empty working folder."""
     return tmp_path
+
+
+def noise_of(seed: int) -> Callable[[int, int, str], Tensor]:
+    """Draws `(n, dim, kind)` as the engine lends them, from a generator of their own."""
+    source = torch.Generator().manual_seed(seed)
+    return lambda n, dim, kind: draw((n, dim), kind, source)

@@ -17,9 +17,9 @@ from typing import Any
 
 from sparring.errors import UsageError
 
-__all__ = ["choose", "discover", "member_named", "name_of", "resolve"]
+__all__ = ["choose", "discover", "known_name", "member_named", "name_of", "resolve"]
 
-_OPEN = ("recipes", "networks", "objectives", "games")
+_OPEN = ("recipes", "networks", "objectives", "games", "augment")
 """The packages whose public members a file may name."""
 
 _WORDS = ("sparring.recipe", "sparring.schedule")
@@ -63,6 +63,17 @@ def choose(name: str, among: Iterable[str], what: str) -> str:
 def name_of(member: Any) -> str:
     """The full `package.module:name` of a function, a class, or a value (a loss, a penalty) that a module holds.
 
+    Raises UsageError for a value without a name.
+    """
+    name = known_name(member)
+    if name is None:
+        raise UsageError(f"{member!r} has no name; give it one in the module that its functions come from")
+    return name
+
+
+def known_name(member: Any) -> str | None:
+    """As `name_of`, None for a value without a name.
+
     A value of an open package is found by discovery, a person's own in the module of its functions.
     """
     if isinstance(member, type | types.FunctionType):
@@ -76,7 +87,7 @@ def name_of(member: Any) -> str:
         for name, value in vars(module).items():
             if value is member:
                 return f"{module.__name__}:{name}"
-    raise UsageError(f"{member!r} has no name; give it one in the module that its functions come from")
+    return None
 
 
 def resolve(name: str, *, trust: Iterable[str] = ()) -> Any:

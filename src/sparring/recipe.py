@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,9 +31,11 @@ __all__ = [
     "Facts",
     "Game",
     "Optim",
+    "OptimizerState",
     "Paper",
     "Penalty",
     "Recipe",
+    "RecipeWarning",
     "Term",
     "Turn",
     "fitted",
@@ -135,6 +138,14 @@ class Optim:
 
 
 @dataclass(frozen=True)
+class OptimizerState:
+    """An optimiser at one moment, to look at: `optim` with its rate and betas as numbers, moments by parameter."""
+
+    optim: Optim
+    moments: Mapping[str, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
 class Ema:
     """A moving average of a player's weights, with a half-life in images so that it means the same at any batch size.
 
@@ -173,6 +184,10 @@ class Facts:
     def points(self) -> bool:
         """Whether the data are points of a plane rather than images."""
         return self.shape[1:] == (1, 1)
+
+
+class RecipeWarning(UserWarning):
+    """A combination that can be played but that theory advises against."""
 
 
 T = TypeVar("T")
@@ -220,6 +235,17 @@ class Recipe:
             raise UsageError(f"a recipe has no field {unknown[0]!r}; see help(sparring.recipe.Recipe)")
         return dataclasses.replace(self, **changes)
 
+    def playing(self, **changes: Any) -> Recipe:
+        """A copy whose game is made with some other arguments: `loss`, `augment`, `packing`, the players, ...
+
+        Raises UsageError for an argument that the game does not take.
+        """
+        game = self.game if isinstance(self.game, functools.partial) else functools.partial(self.game)
+        unknown = sorted(set(changes) - set(inspect.signature(game.func).parameters))
+        if unknown:
+            raise UsageError(f"the game of {self.name} does not take {unknown[0]!r}; see help({game.func.__name__})")
+        return dataclasses.replace(self, game=functools.partial(game.func, **{**game.keywords, **changes}))
+
     def cite(self) -> str:
         """The papers, one a line."""
         return "\n".join(str(paper) for paper in self.papers)
@@ -248,6 +274,7 @@ class Recipe:
         for player, network in players.items():
             if any(parameter.numel() == 0 for parameter in network.parameters()):
                 raise UsageError(f"{self.name} cannot be built with these parameters (the {player} has an empty layer)")
+        _caution(recipe, players)
         return BoundRecipe(recipe, facts)
 
 
@@ -290,7 +317,10 @@ class Context(Protocol):
         """All players; those not on turn are frozen."""
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean over the batch of all processes, differentiable; every batch statistic goes through it."""
+        """The mean of `[n, ...]` over the images of all processes, `[...]`, differentiable.
+
+        Every batch statistic goes through it.
+        """
 
     def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
         """The penalty of each image, `[n]`; its state is kept under its name and saved with the run."""
@@ -298,7 +328,7 @@ class Context(Protocol):
     def note(self, **values: Tensor) -> None:
         """Numbers for the log, averaged over the interval; no host round trip."""
 
-    def optimizer_state(self, player: str) -> Mapping[str, Any]:
+    def optimizer_state(self, player: str) -> OptimizerState:
         """A read-only view of a player's optimiser, for games that look ahead."""
 
 
@@ -313,7 +343,7 @@ class Game(Protocol):
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Tensors the game keeps between rounds; changed in place."""
+        """Tensors the game keeps between rounds, filled in by `build`; the engine moves them to its device."""
 
 
 def _refuse_weight(name: str, weight: Schedule) -> None:
@@ -323,19 +353,35 @@ def _refuse_weight(name: str, weight: Schedule) -> None:
             raise UsageError(f"a weight of {end} for {name} cannot be; give a number from 0")
 
 
+def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
+    """Batch norm makes an image's logit depend on its neighbours, which penalties of each image's gradient forbid."""
+    judged = {(player, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties if p.of.per_image}
+    for name in sorted({player for player, _ in judged} & set(players)):
+        penalties = sorted(penalty for player, penalty in judged if player == name)
+        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in players[name].modules()):
+            warnings.warn(
+                f"the {name} has batch norm, so {' and '.join(penalties)} cannot mean what it says of single "
+                "images (Gulrajani et al. 2017, section 4); build it without",
+                RecipeWarning,
+                stacklevel=3,
+            )
+
+
 def _fit(thing: Any, facts: Facts) -> Any:
-    """`thing` with every fitted value inside it replaced by its value."""
+    """`thing` with every fitted value inside it replaced by its value; `thing` itself where there is none."""
     if isinstance(thing, _Fitted):
         return _fit(thing.rule(facts), facts)
     if isinstance(thing, functools.partial):
-        keywords = {key: _fit(item, facts) for key, item in thing.keywords.items()}
-        return functools.partial(thing.func, *thing.args, **keywords)
+        keywords = _fit(thing.keywords, facts)
+        return thing if keywords is thing.keywords else functools.partial(thing.func, *thing.args, **keywords)
     if isinstance(thing, tuple):
-        return tuple(_fit(item, facts) for item in thing)
+        items = tuple(_fit(item, facts) for item in thing)
+        return thing if all(new is old for new, old in zip(items, thing, strict=True)) else items
     if isinstance(thing, Mapping):
-        return {key: _fit(item, facts) for key, item in thing.items()}
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type) and type(thing).__module__ == __name__:
-        return dataclasses.replace(
-            thing, **{f.name: _fit(getattr(thing, f.name), facts) for f in dataclasses.fields(thing)}
-        )
+        found = {key: _fit(item, facts) for key, item in thing.items()}
+        return thing if all(found[key] is item for key, item in thing.items()) else found
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        held = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+        fields = _fit(held, facts)
+        return thing if fields is held else dataclasses.replace(thing, **fields)
     return thing

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparring.errors import FileUnusableError, UsageError
-from sparring.names import name_of, resolve
+from sparring.names import known_name, name_of, resolve
 from sparring.recipe import BoundRecipe, Recipe
 
 __all__ = ["foreign_modules", "from_json", "to_json"]
-
-_WORDS = ("sparring.recipe", "sparring.schedule")
 
 
 def to_json(bound: BoundRecipe) -> dict[str, Any]:
@@ -86,7 +84,9 @@ def _encode(thing: Any) -> Any:
         return {key: _encode(item) for key, item in thing.items()}
     if isinstance(thing, tuple | list):
         return [_encode(item) for item in thing]
-    if dataclasses.is_dataclass(thing) and type(thing).__module__ in _WORDS:
+    if (name := known_name(thing)) is not None:
+        return {"is": name}
+    if dataclasses.is_dataclass(thing):
         fields = {f.name: _encode(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
         return {"make": name_of(type(thing)), "with": fields}
     return {"is": name_of(thing)}
@@ -103,7 +103,7 @@ def _decode(thing: Any, trust: tuple[str, ...]) -> Any:
         return functools.partial(resolve(thing["part"], trust=trust), **_decode(thing["with"], trust))
     if set(thing) == {"make", "with"}:
         maker = resolve(thing["make"], trust=trust)
-        if not (isinstance(maker, type) and maker.__module__ in _WORDS and dataclasses.is_dataclass(maker)):
+        if not (isinstance(maker, type) and dataclasses.is_dataclass(maker)):
             raise UsageError(f"{thing['make']} is not a word of recipes")
         return maker(**_decode(thing["with"], trust))
     return {key: _decode(item, trust) for key, item in thing.items()}

@@ -49,8 +49,8 @@ class Devices:
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean of a batch over all processes, differentiable."""
-        local = x.mean()
+        """The mean of a batch `[n, ...]` over all processes, `[...]`, differentiable."""
+        local = x.mean(0)
         if self._accelerator is None:
             return local
         from torch.distributed.nn.functional import all_reduce

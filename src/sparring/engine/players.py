@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from sparring.errors import FileUnusableError
-from sparring.recipe import Ema, Optim
+from sparring.recipe import Ema, Optim, OptimizerState
 from sparring.schedule import value
 
 __all__ = ["Player"]
@@ -38,20 +40,32 @@ class Player:
         """The gradients of the last backward pass."""
         return [p.grad for p in self.parameters.values() if p.grad is not None]
 
+    def optimizer_state(self, seen: int) -> OptimizerState:
+        """The optimiser after `seen` images, to look at and not to change."""
+        assert self.optimizer is not None
+        moments = {name: MappingProxyType(self.optimizer.state.get(p, {})) for name, p in self.parameters.items()}
+        return OptimizerState(self._optim_at(seen), MappingProxyType(moments))
+
     def step(self, seen: int, bad: Tensor) -> None:
         """One optimiser step at the scheduled rate, masked where `bad` (a float scalar on the device) is 1."""
         assert self.optimizer is not None
-        assert self.optim is not None
+        optim = self._optim_at(seen)
         for group in self.optimizer.param_groups:
-            group["lr"] = float(value(self.optim.rate, seen))
+            group["lr"] = optim.rate
             if "betas" in group:
-                group["betas"] = tuple(float(value(beta, seen)) for beta in self.optim.betas)
+                group["betas"] = optim.betas
         if self.optimizer.defaults.get("fused"):
             self.optimizer.found_inf = bad  # type: ignore[attr-defined]
             self.optimizer.step()
         elif not bad.item():
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _optim_at(self, seen: int) -> Optim:
+        """The settings with the rate and the betas of a moment."""
+        assert self.optim is not None
+        first, second = (float(value(beta, seen)) for beta in self.optim.betas)
+        return replace(self.optim, rate=float(value(self.optim.rate, seen)), betas=(first, second))
 
     def follow(self, images: int, seen: int) -> None:
         """Move the average towards the weights after a round of so many images, at `seen` in all."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from sparring.engine.devices import Devices
 from sparring.engine.state import State
 from sparring.errors import DivergedError
 from sparring.objectives.penalties import PenaltyInputs
-from sparring.recipe import BoundRecipe, Penalty, Turn
+from sparring.recipe import BoundRecipe, OptimizerState, Penalty, Turn
 from sparring.schedule import value
 
 __all__ = ["Round", "rounds"]
@@ -148,11 +147,8 @@ class _Table:
     def note(self, **values: Tensor) -> None:
         self.state.notes.add(values)
 
-    def optimizer_state(self, player: str) -> Mapping[str, Any]:
-        optimizer = self.state.players[player].optimizer
-        assert optimizer is not None
-        named = self.state.players[player].parameters
-        return MappingProxyType({name: MappingProxyType(optimizer.state.get(p, {})) for name, p in named.items()})
+    def optimizer_state(self, player: str) -> OptimizerState:
+        return self.state.players[player].optimizer_state(self.state.seen)
 
 
 def _moved(images: Tensor, device: torch.device) -> Tensor:

@@ -28,6 +28,8 @@ class State:
             name: Player(name, network.to(device), recipe.optims.get(name), recipe.emas.get(name))
             for name, network in self.game.build(facts.shape, facts.classes).items()
         }
+        for key, tensor in self.game.state.items():
+            self.game.state[key] = tensor.to(device)
         self.penalties: dict[str, dict[str, Tensor]] = {}
         self.notes = Notes()
         self.bad = torch.zeros((), dtype=torch.bool, device=device)

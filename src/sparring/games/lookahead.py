@@ -1,0 +1,83 @@
+"""Looking ahead: a player as it would be after some more of its own steps, differentiably (Metz et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from sparring.networks.layers import Verdict
+from sparring.recipe import Optim, OptimizerState
+
+__all__ = ["Ahead", "look_ahead"]
+
+Judge: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def look_ahead(
+    network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int
+) -> Judge:
+    """The discriminator after `steps` steps down `loss(judge)`, as a function of images; `network` is not touched.
+
+    The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017, eq. 7).
+    """
+    parameters = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+    ahead = Ahead(network, parameters, {name: b.clone() for name, b in network.named_buffers()})
+    moments = {name: dict(optimizer.moments.get(name, {})) for name in parameters}
+    for _ in range(steps):
+        leaves = list(ahead.parameters.values())
+        gradients = torch.autograd.grad(loss(ahead), leaves, create_graph=True, allow_unused=True)
+        stepped = {}
+        for (name, weight), gradient in zip(ahead.parameters.items(), gradients, strict=True):
+            stepped[name] = weight if gradient is None else _step(weight, gradient, moments[name], optimizer.optim)
+        ahead = Ahead(network, stepped, ahead.buffers)
+    return ahead
+
+
+@final
+@dataclass(frozen=True)
+class Ahead:
+    """A discriminator with other weights: images `[n, c, h, w]` -> logits `[n]`."""
+
+    network: nn.Module
+    parameters: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        verdict = cast(Verdict, functional_call(self.network, {**self.parameters, **self.buffers}, (images,)))
+        return verdict.per_image
+
+
+def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], optim: Optim) -> Tensor:
+    """One differentiable step as torch's optimisers take it; `moments` moves on."""
+    rate = float(cast(float, optim.rate))
+    if optim.kind == "adam":
+        return weight - rate * _adam_direction(gradient, moments, optim)
+    if optim.kind == "rmsprop":
+        mean = moments.get("square_avg", torch.zeros_like(weight))
+        moments["square_avg"] = 0.99 * mean + 0.01 * gradient.square()
+        gradient = gradient / (_root(moments["square_avg"]) + optim.eps)
+    if optim.momentum:
+        buffer = moments.get("momentum_buffer")
+        moments["momentum_buffer"] = gradient if buffer is None else optim.momentum * buffer + gradient
+        gradient = moments["momentum_buffer"]
+    return weight - rate * gradient
+
+
+def _adam_direction(gradient: Tensor, moments: dict[str, Tensor], optim: Optim) -> Tensor:
+    """Adam's step for a rate of 1 (Kingma & Ba 2015, algorithm 1)."""
+    first, second = (float(cast(float, beta)) for beta in optim.betas)
+    count = moments.get("step", torch.zeros((), device=gradient.device)) + 1
+    mean = first * moments.get("exp_avg", torch.zeros_like(gradient)) + (1 - first) * gradient
+    square = second * moments.get("exp_avg_sq", torch.zeros_like(gradient)) + (1 - second) * gradient.square()
+    moments.update(step=count, exp_avg=mean, exp_avg_sq=square)
+    return mean / (1 - first**count) / (_root(square / (1 - second**count)) + optim.eps)
+
+
+def _root(square: Tensor) -> Tensor:
+    """A square root whose gradient at zero is zero: a dead unit's weight must not spread NaN."""
+    return torch.where(square > 0, square, 1.0).sqrt() * (square > 0)

@@ -1,0 +1,15 @@
+"""Constraints: changes of a player's weights after each of its steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+__all__ = ["clip_weights"]
+
+
+def clip_weights(network: nn.Module, *, bound: float = 0.01) -> None:
+    """Move every weight into [-bound, bound] (Arjovsky et al. 2017, algorithm 1, line 7)."""
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.clamp_(-bound, bound)

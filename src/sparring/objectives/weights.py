@@ -1,0 +1,50 @@
+"""Penalties on the weights of the player on turn, whatever the images: orthogonality and historical averaging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+
+__all__ = ["historical_averaging", "orthogonal"]
+
+State: TypeAlias = Mapping[str, Tensor]
+
+
+def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
+    """Sum over layers of |W W^T * (1 - I)|_F^2: filters apart, their norms left free (Brock et al. 2019, eq. 3).
+
+    W is a layer's weight as a matrix, one row for each output; vectors (biases, norms) are left alone.
+    """
+    total = inputs.fake.new_zeros(())
+    for weight in inputs.network.parameters():
+        if weight.dim() > 1:
+            rows = weight.flatten(1)
+            products = rows @ rows.t()
+            total = total + products.square().sum() - products.diagonal().square().sum()
+    return total.expand(1), state
+
+
+def _historical_averaging(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
+    """|theta - mean of all earlier theta|^2 (Salimans et al. 2016, section 3.3); zero in its first turn.
+
+    The state is the running mean of every weight and the number of turns in it.
+    """
+    named = dict(inputs.network.named_parameters())
+    count = state["count"] if state else inputs.fake.new_zeros(())
+    total = inputs.fake.new_zeros(())
+    means = {"count": count + 1}
+    for name, weight in named.items():
+        now = weight.detach()
+        mean = state.get(name, now)
+        total = total + (weight - mean).square().sum()
+        means[name] = torch.lerp(mean, now, (1 / (count + 1)).to(now.dtype))
+    return total.expand(1), means
+
+
+orthogonal = PenaltyFunction(_orthogonal)
+historical_averaging = PenaltyFunction(_historical_averaging)

@@ -139,9 +139,11 @@ class Optim:
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """An optimiser at one moment, to look at: `optim` with its rate and betas as numbers, moments by parameter."""
+    """An optimiser at one moment, to look at: what it is, its rate and betas now, its moments by parameter."""
 
     optim: Optim
+    rate: float
+    betas: tuple[float, float]
     moments: Mapping[str, Mapping[str, Tensor]]
 
 
@@ -313,6 +315,10 @@ class Context(Protocol):
         """Real images shown before this round."""
 
     @property
+    def processes(self) -> int:
+        """Processes that share the batch."""
+
+    @property
     def players(self) -> Mapping[str, nn.Module]:
         """All players; those not on turn are frozen."""
 
@@ -355,7 +361,9 @@ def _refuse_weight(name: str, weight: Schedule) -> None:
 
 def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
     """Batch norm makes an image's logit depend on its neighbours, which penalties of each image's gradient forbid."""
-    judged = {(player, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties if p.of.per_image}
+    judged = {
+        (player, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties if p.of.per_image
+    }
     for name in sorted({player for player, _ in judged} & set(players)):
         penalties = sorted(penalty for player, penalty in judged if player == name)
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in players[name].modules()):

@@ -24,7 +24,7 @@ SEEDS = [5, 5000, 2]
 def generator_of(shape: tuple[int, int, int], z_kind: str = "normal") -> TrainedGenerator:
     torch.manual_seed(0)
     if shape[1:] == (1, 1):
-        return TrainedGenerator(Perceptron(shape, z_dim=2, z_kind=z_kind, widths=(8,)))
+        return TrainedGenerator(Perceptron(shape, z_dim=2, z_kind=z_kind, width=8, layers=1))
     network = Convolutional(shape, width=4, z_dim=6, z_kind=z_kind)
     for weight in network.parameters():
         weight.data.mul_(4)  # images that a lossy film does not hold for the same

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from sparring.augment.noise import instance_noise
 from sparring.errors import UsageError
 from sparring.schedule import Schedule, ends, value
 
@@ -53,6 +55,16 @@ class Augmentation:
         for end in () if isinstance(self.strength, Adaptive) else ends(self.strength):
             if not 0 <= end < 1e6:
                 raise UsageError(f"an augmentation of strength {end} cannot be; give a number from 0")
+
+    def listens_to(self, boundary: float | None) -> bool:
+        """Whether the strength can be had where D's boundary lies there, or nowhere."""
+        return boundary is not None or not isinstance(self.strength, Adaptive)
+
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """Refuse shapes (c, h, w) that the pipe cannot change: raises UsageError for points, but for their noise."""
+        function = self.pipe.func if isinstance(self.pipe, partial) else self.pipe
+        if shape[1:] == (1, 1) and function is not instance_noise:
+            raise UsageError("points of the plane cannot be augmented like images; leave the augmentation out")
 
     def begin(self) -> dict[str, Tensor]:
         """The controller's state: strength, sum of signs, sum of images, and rounds since it last moved."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import final
 
@@ -43,29 +42,25 @@ class Player:
     def optimizer_state(self, seen: int) -> OptimizerState:
         """The optimiser after `seen` images, to look at and not to change."""
         assert self.optimizer is not None
+        assert self.optim is not None
         moments = {name: MappingProxyType(self.optimizer.state.get(p, {})) for name, p in self.parameters.items()}
-        return OptimizerState(self._optim_at(seen), MappingProxyType(moments))
+        return OptimizerState(self.optim, *_settings(self.optim, seen), MappingProxyType(moments))
 
     def step(self, seen: int, bad: Tensor) -> None:
         """One optimiser step at the scheduled rate, masked where `bad` (a float scalar on the device) is 1."""
         assert self.optimizer is not None
-        optim = self._optim_at(seen)
+        assert self.optim is not None
+        rate, betas = _settings(self.optim, seen)
         for group in self.optimizer.param_groups:
-            group["lr"] = optim.rate
+            group["lr"] = rate
             if "betas" in group:
-                group["betas"] = optim.betas
+                group["betas"] = betas
         if self.optimizer.defaults.get("fused"):
             self.optimizer.found_inf = bad  # type: ignore[attr-defined]
             self.optimizer.step()
         elif not bad.item():
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-
-    def _optim_at(self, seen: int) -> Optim:
-        """The settings with the rate and the betas of a moment."""
-        assert self.optim is not None
-        first, second = (float(value(beta, seen)) for beta in self.optim.betas)
-        return replace(self.optim, rate=float(value(self.optim.rate, seen)), betas=(first, second))
 
     def follow(self, images: int, seen: int) -> None:
         """Move the average towards the weights after a round of so many images, at `seen` in all."""
@@ -111,11 +106,16 @@ class Player:
                     self.optimizer.state[parameter] = {k: _like(parameter, m) for k, m in moments.items()}
 
 
+def _settings(optim: Optim, seen: int) -> tuple[float, tuple[float, float]]:
+    """The rate and the betas after so many images."""
+    first, second = (float(value(beta, seen)) for beta in optim.betas)
+    return float(value(optim.rate, seen)), (first, second)
+
+
 def _optimizer(optim: Optim, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser of a recipe; fused where torch has a fused one, whose step can be masked on the device."""
-    rate = float(value(optim.rate, 0))
+    rate, betas = _settings(optim, 0)
     if optim.kind == "adam":
-        betas = (float(value(optim.betas[0], 0)), float(value(optim.betas[1], 0)))
         return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=optim.eps, fused=True)
     if optim.kind == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=optim.momentum, fused=True)

@@ -133,6 +133,10 @@ class _Table:
         return self.state.seen
 
     @property
+    def processes(self) -> int:
+        return self.devices.world
+
+    @property
     def players(self) -> Mapping[str, nn.Module]:
         return {name: player.network for name, player in self.state.players.items()}
 

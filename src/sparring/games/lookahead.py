@@ -11,16 +11,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from sparring.networks.layers import Verdict
-from sparring.recipe import Optim, OptimizerState
+from sparring.recipe import OptimizerState
 
 __all__ = ["Ahead", "look_ahead"]
 
 Judge: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def look_ahead(
-    network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int
-) -> Judge:
+def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int) -> Judge:
     """The discriminator after `steps` steps down `loss(judge)`, as a function of images; `network` is not touched.
 
     The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017, eq. 7).
@@ -33,7 +31,7 @@ def look_ahead(
         gradients = torch.autograd.grad(loss(ahead), leaves, create_graph=True, allow_unused=True)
         stepped = {}
         for (name, weight), gradient in zip(ahead.parameters.items(), gradients, strict=True):
-            stepped[name] = weight if gradient is None else _step(weight, gradient, moments[name], optimizer.optim)
+            stepped[name] = weight if gradient is None else _step(weight, gradient, moments[name], optimizer)
         ahead = Ahead(network, stepped, ahead.buffers)
     return ahead
 
@@ -52,11 +50,11 @@ class Ahead:
         return verdict.per_image
 
 
-def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], optim: Optim) -> Tensor:
+def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], now: OptimizerState) -> Tensor:
     """One differentiable step as torch's optimisers take it; `moments` moves on."""
-    rate = float(cast(float, optim.rate))
+    optim = now.optim
     if optim.kind == "adam":
-        return weight - rate * _adam_direction(gradient, moments, optim)
+        return weight - now.rate * _adam_direction(gradient, moments, now)
     if optim.kind == "rmsprop":
         mean = moments.get("square_avg", torch.zeros_like(weight))
         moments["square_avg"] = 0.99 * mean + 0.01 * gradient.square()
@@ -65,17 +63,17 @@ def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], optim: O
         buffer = moments.get("momentum_buffer")
         moments["momentum_buffer"] = gradient if buffer is None else optim.momentum * buffer + gradient
         gradient = moments["momentum_buffer"]
-    return weight - rate * gradient
+    return weight - now.rate * gradient
 
 
-def _adam_direction(gradient: Tensor, moments: dict[str, Tensor], optim: Optim) -> Tensor:
+def _adam_direction(gradient: Tensor, moments: dict[str, Tensor], now: OptimizerState) -> Tensor:
     """Adam's step for a rate of 1 (Kingma & Ba 2015, algorithm 1)."""
-    first, second = (float(cast(float, beta)) for beta in optim.betas)
+    first, second = now.betas
     count = moments.get("step", torch.zeros((), device=gradient.device)) + 1
     mean = first * moments.get("exp_avg", torch.zeros_like(gradient)) + (1 - first) * gradient
     square = second * moments.get("exp_avg_sq", torch.zeros_like(gradient)) + (1 - second) * gradient.square()
     moments.update(step=count, exp_avg=mean, exp_avg_sq=square)
-    return mean / (1 - first**count) / (_root(square / (1 - second**count)) + optim.eps)
+    return mean / (1 - first**count) / (_root(square / (1 - second**count)) + now.optim.eps)
 
 
 def _root(square: Tensor) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
 
+from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
+from sparring.games.lookahead import Ahead, look_ahead
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyInputs
@@ -16,13 +18,21 @@ from sparring.recipe import Batch, Context, Turn
 
 __all__ = ["UnconditionalGame"]
 
+Shape: TypeAlias = tuple[int, int, int]
+Judge: TypeAlias = Callable[[Tensor], Tensor]
+
 
 @final
 class UnconditionalGame:
     """Players `generator` and `discriminator`, made by two factories of (shape, classes).
 
-    `together` shows D reals and fakes in one batch: the same function for a D without batch statistics, and faster.
-    `fakes_per_real` is the number of fakes D sees for every real.
+    `modifiers` change D after it was built, each a function of (network, shape): spectral norm, minibatch
+    discrimination. `together` shows D reals and fakes in one batch: the same function for a D without batch statistics,
+    and faster. `fakes_per_real` is the number of fakes D sees for every real.
+
+    With `packing` m > 1, D judges m images at a time, stacked along the channels (Lin et al. 2018): a batch of n
+    images is n / m packs. `augment` changes all that D is shown. With `unroll` k > 0, G plays against D as it would be
+    after k more steps on the same batch (Metz et al. 2017).
     """
 
     def __init__(
@@ -31,83 +41,204 @@ class UnconditionalGame:
         generator: Callable[..., nn.Module],
         discriminator: Callable[..., nn.Module],
         loss: AdversarialLoss,
+        modifiers: tuple[Callable[..., nn.Module], ...] = (),
         together: bool = False,
         fakes_per_real: float = 1.0,
+        packing: int = 1,
+        augment: Augmentation | None = None,
+        unroll: int = 0,
     ) -> None:
         if not 0 < fakes_per_real < 1e6:
             raise UsageError(f"D needs fakes, not {fakes_per_real} of them for every real; give a positive number")
-        self.generator, self.discriminator = generator, discriminator
+        if not 1 <= packing <= 64:
+            raise UsageError(f"packs of {packing} images cannot be; give a number from 1 to 64")
+        if not 0 <= unroll <= 100:
+            raise UsageError(f"looking {unroll} steps ahead cannot be; give a number from 0 to 100")
+        if augment is not None and not augment.listens_to(loss.boundary):
+            raise UsageError("the logits of this loss have no origin, so no strength can follow them; give a schedule")
+        self.generator, self.discriminator, self.modifiers = generator, discriminator, modifiers
         self.loss, self.together, self.fakes_per_real = loss, together, fakes_per_real
+        self.packing, self.augment, self.unroll = packing, augment, unroll
+        self._channels = 0
+        self._state: dict[str, Tensor] = {} if augment is None else augment.begin()
         self._kept: tuple[Tensor, Tensor] | None = None  # fakes with their graph and real logits, within a round
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> dict[str, nn.Module]:
+    def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """Both players for images of a shape."""
-        return {
-            "generator": self.generator(shape, classes),
-            "discriminator": self.discriminator(shape, classes),
-        }
-
-    def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """`adversarial` for either player, and the turn's penalties in D's turn.
-
-        Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits.
-        """
-        if turn.players == ("generator",):
-            return self._generator_terms(batch, ctx)
-        return self._discriminator_terms(turn, batch, ctx)
+        if self.augment is not None:
+            self.augment.check(shape)
+        self._channels = shape[0]
+        packed = (shape[0] * self.packing, *shape[1:])
+        generator, discriminator = self.generator(shape, classes), self.discriminator(packed, classes)
+        for modify in self.modifiers:
+            discriminator = modify(discriminator, packed)
+        return {"generator": generator, "discriminator": discriminator}
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """This game remembers nothing."""
-        return {}
+        """The controller of the augmentation's strength, where there is one."""
+        return self._state
 
-    def _discriminator_terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+    def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+        """`adversarial` for either player, `feature_matching` for G, and the turn's penalties.
+
+        Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits. In a turn of both
+        players each moves against the other as it was.
+        """
+        unknown = {term.name for term in turn.terms} - {p.name for p in turn.penalties} - _TERMS
+        if unknown:
+            raise UsageError(f"this game has no term {min(unknown)!r}; it has {' and '.join(sorted(_TERMS))}")
+        play = _Play(self, turn, batch, ctx)
+        if set(turn.players) == {"generator", "discriminator"}:
+            return play.both()
+        return play.generator() if turn.players == ("generator",) else play.discriminator()
+
+
+_TERMS = {"adversarial", "feature_matching"}
+
+
+@final
+class _Play:
+    """One turn of the game."""
+
+    def __init__(self, game: UnconditionalGame, turn: Turn, batch: Batch, ctx: Context) -> None:
+        self.game, self.turn, self.batch, self.ctx = game, turn, batch, ctx
+        self.wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
+        self.named = {term.name for term in turn.terms}
+
+    def discriminator(self) -> dict[str, Tensor]:
         """Reals against fakes made without a graph; G is not on turn."""
-        wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
-        with torch.set_grad_enabled("generator" in turn.awake):
-            made = self._fakes(batch, ctx, max(round(batch.size * self.fakes_per_real), 1))
-        fake = made.detach().requires_grad_("fake" in wanted)
-        real = batch.real.requires_grad_("real" in wanted)
-        if self.together:
-            logits = self._judge(ctx, torch.cat([real, fake]))
+        game, awake = self.game, "generator" in self.turn.awake
+        _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
+        fake = self._packed(made.detach()).requires_grad_("fake" in self.wanted)
+        real = self._reals().requires_grad_("real" in self.wanted)
+        if game.together:
+            logits = self._judge(torch.cat([real, fake]))
             real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
         else:
-            real_logits, fake_logits = self._judge(ctx, real), self._judge(ctx, fake)
-        self._note(ctx, real_logits.detach(), fake_logits.detach())
-        self._kept = (made, real_logits.detach()) if "generator" in turn.awake else None
-        values = {"adversarial": self._pairs(self.loss.discriminator, real_logits, fake_logits, ctx).mean()}
-        inputs = PenaltyInputs(lambda images: self._judge(ctx, images), real, fake, real_logits, fake_logits)
-        for penalty in turn.penalties:
-            values[penalty.name] = ctx.penalise(penalty, inputs).mean()
-        return values
+            real_logits, fake_logits = self._judge(real), self._judge(fake)
+        self._note(real_logits.detach(), fake_logits.detach())
+        game._kept = (made, real_logits.detach()) if awake else None
+        inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
+        adversarial = self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()
+        return {"adversarial": adversarial, **self._penalties(inputs)}
 
-    def _generator_terms(self, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+    def generator(self) -> dict[str, Tensor]:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
-        kept, self._kept = self._kept, None
-        fake_logits = self._judge(ctx, kept[0] if kept else self._fakes(batch, ctx, batch.size))
-        if self.loss.pairing == "none":
-            return {"adversarial": self.loss.generator(torch.zeros_like(fake_logits), fake_logits).mean()}
+        game, values = self.game, {}
+        kept, game._kept = game._kept, None
+        latents, made = (None, kept[0]) if kept else self._fakes(self.batch.size, graph=True)
+        fake = self._packed(made)
+        fake_logits = fake.new_empty(0)
+        if "adversarial" in self.named:
+            judge = self._judge_ahead(fake) if game.unroll else self._judge
+            fake_logits = judge(fake)
+            real_logits = torch.zeros_like(fake_logits)
+            if game.loss.pairing != "none":
+                with torch.set_grad_enabled(game.unroll > 0):
+                    real_logits = kept[1] if kept else judge(self._reals())
+            values["adversarial"] = self._pairs(game.loss.generator, real_logits, fake_logits).mean()
+        if "feature_matching" in self.named:
+            values["feature_matching"] = self._feature_matching(fake)
+        inputs = self._inputs("generator", fake[:0], made, fake_logits[:0], fake_logits, latents)
+        return {**values, **self._penalties(inputs)}
+
+    def both(self) -> dict[str, Tensor]:
+        """Simultaneous play on the same z: D's loss without a way into G, and G's through a D that stands still."""
+        game, network = self.game, self.ctx.players["discriminator"]
+        _, made = self._fakes(self.batch.size, graph=True)
+        fake, real = self._packed(made), self._reals().requires_grad_("real" in self.wanted)
+        shown = fake.detach().requires_grad_("fake" in self.wanted)
+        still = Ahead(network, {k: p.detach() for k, p in network.named_parameters()}, _copies(network))
+        real_logits, shown_logits = self._judge(real), self._judge(shown)
+        self._note(real_logits.detach(), shown_logits.detach())
+        theirs = self._pairs(game.loss.discriminator, real_logits, shown_logits).mean()
+        mine = self._pairs(game.loss.generator, real_logits.detach(), still(self._augmented(fake))).mean()
+        inputs = self._inputs("discriminator", real, shown, real_logits, shown_logits)
+        return {"adversarial": theirs + mine, **self._penalties(inputs)}
+
+    def _feature_matching(self, fake: Tensor) -> Tensor:
+        """|E f(x) - E f(G(z))|^2 on D's last inner layer (Salimans et al. 2016, section 3.1)."""
         with torch.no_grad():
-            real_logits = kept[1] if kept else self._judge(ctx, batch.real)
-        return {"adversarial": self._pairs(self.loss.generator, real_logits, fake_logits, ctx).mean()}
+            real = self.ctx.mean(self._features(self._reals()))
+        return (real - self.ctx.mean(self._features(fake))).square().sum()
 
-    def _fakes(self, batch: Batch, ctx: Context, n: int) -> Tensor:
-        generator: Any = ctx.players["generator"]
-        images: Tensor = generator(batch.z(n, generator.z_dim, generator.z_kind))
-        return images
+    def _features(self, images: Tensor) -> Tensor:
+        discriminator: Any = self.ctx.players["discriminator"]
+        features: Tensor = discriminator.features(self._augmented(images))[-1].flatten(1)
+        return features
 
-    def _judge(self, ctx: Context, images: Tensor) -> Tensor:
-        verdict: Verdict = ctx.players["discriminator"](images)
+    def _judge_ahead(self, fake: Tensor) -> Judge:
+        """D after `unroll` more steps against these fakes; the way through those steps leads back to G."""
+        real, network = self._augmented(self._reals()), self.ctx.players["discriminator"]
+        shown = self._augmented(fake)
+
+        def loss(judge: Judge) -> Tensor:
+            return self._pairs(self.game.loss.discriminator, judge(real), judge(shown)).mean()
+
+        ahead = look_ahead(network, self.ctx.optimizer_state("discriminator"), loss, self.game.unroll)
+        return lambda images: ahead(self._augmented(images))
+
+    def _fakes(self, n: int, *, graph: bool) -> tuple[Tensor, Tensor]:
+        """z and the images made of it."""
+        generator: Any = self.ctx.players["generator"]
+        z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
+        with torch.set_grad_enabled(graph):
+            return z, generator(z)
+
+    def _reals(self) -> Tensor:
+        return self._packed(self.batch.real)
+
+    def _packed(self, images: Tensor) -> Tensor:
+        """`[n, c, h, w]` as packs `[n / m, m c, h, w]`."""
+        m = self.game.packing
+        if len(images) % m:
+            low, high = len(images) // m * m or m, -(-len(images) // m) * m
+            raise UsageError(f"a batch of {len(images)} does not split into packs of {m}; use {low} or {high}")
+        return images.reshape(len(images) // m, m * images.shape[1], *images.shape[2:]) if m > 1 else images
+
+    def _augmented(self, packs: Tensor) -> Tensor:
+        """What D is shown, each image of a pack changed by itself."""
+        augment, state = self.game.augment, self.game._state
+        if augment is None:
+            return packs
+        images = packs.reshape(-1, self.game._channels, *packs.shape[2:])
+        changed = augment.pipe(images, augment.now(state, self.ctx.seen, images), self.batch.z)
+        return changed.reshape(packs.shape)
+
+    def _judge(self, packs: Tensor) -> Tensor:
+        verdict: Verdict = self.ctx.players["discriminator"](self._augmented(packs))
         return verdict.per_image
 
-    def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor, ctx: Context) -> Tensor:
+    def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """The loss of each pair; of all pairs where there are more of one side, which leaves its mean unchanged."""
-        if self.loss.pairing == "average":
-            real, fake = real - ctx.mean(fake), fake - ctx.mean(real)
+        if self.game.loss.pairing == "average":
+            real, fake = real - self.ctx.mean(fake), fake - self.ctx.mean(real)
         return function(real, fake) if len(real) == len(fake) else function(real[:, None], fake[None, :])
 
-    def _note(self, ctx: Context, real: Tensor, fake: Tensor) -> None:
-        """Logits, how often D is right, and probabilities where the loss is logistic."""
-        ctx.note(real_logit=real.mean(), fake_logit=fake.mean(), right=share_right(self.loss, real, fake))
-        if self.loss.logistic:
+    def _inputs(
+        self, player: str, real: Tensor, fake: Tensor, real_logits: Tensor, fake_logits: Tensor, z: Tensor | None = None
+    ) -> PenaltyInputs:
+        return PenaltyInputs(
+            self._judge, real, fake, real_logits, fake_logits,
+            latents=z, network=self.ctx.players[player], draw=self.batch.z, mean=self.ctx.mean,
+        )  # fmt: skip
+
+    def _penalties(self, inputs: PenaltyInputs) -> dict[str, Tensor]:
+        return {penalty.name: self.ctx.penalise(penalty, inputs).mean() for penalty in self.turn.penalties}
+
+    def _note(self, real: Tensor, fake: Tensor) -> None:
+        """Logits, how often D is right, probabilities where the loss is logistic, and the augmentation's strength."""
+        loss, ctx, augment, state = self.game.loss, self.ctx, self.game.augment, self.game._state
+        ctx.note(real_logit=real.mean(), fake_logit=fake.mean(), right=share_right(loss, real, fake))
+        if loss.logistic:
             ctx.note(real_probability=real.sigmoid().mean(), fake_probability=fake.sigmoid().mean())
+        if augment is not None:
+            if loss.boundary is not None:
+                sign = ctx.mean((real - loss.boundary).sign())
+                augment.listen(state, sign, self.batch.size * ctx.processes)
+            ctx.note(augmentation=augment.now(state, ctx.seen, real))
+
+
+def _copies(network: nn.Module) -> dict[str, Tensor]:
+    return {name: buffer.clone() for name, buffer in network.named_buffers()}

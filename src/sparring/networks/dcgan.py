@@ -76,8 +76,12 @@ class Discriminator(nn.Module):
             found.append(x)
         return found
 
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        return Verdict(self.head(last).flatten())
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return Verdict(self.head(self.features(x)[-1]).flatten())
+        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _up(inputs: int, outputs: int, how: Literal["transposed", "nearest"]) -> nn.Module:

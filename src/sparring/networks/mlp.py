@@ -15,7 +15,7 @@ __all__ = ["Discriminator", "Generator"]
 class Generator(nn.Module):
     """z `[n, z_dim]` -> images `[n, c, h, w]` in [-1, 1]; points (h = w = 1) are unbounded.
 
-    ReLU layers of the given widths (Goodfellow et al. 2014, section 5), with batch norm between if asked.
+    `layers` ReLU layers of `width` units (Goodfellow et al. 2014, section 5), with batch norm between if asked.
     """
 
     def __init__(
@@ -25,19 +25,20 @@ class Generator(nn.Module):
         *,
         z_dim: int = 100,
         z_kind: str = "normal",
-        widths: tuple[int, ...] = (256, 256),
+        width: int = 256,
+        layers: int = 2,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.z_dim, self.z_kind = tuple(shape), z_dim, z_kind
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise((z_dim, *widths)):
-            layers.append(nn.Linear(inputs, outputs, bias=not batch_norm))
-            layers += [nn.BatchNorm1d(outputs)] if batch_norm else []
-            layers.append(nn.ReLU())
-        layers.append(nn.Linear(widths[-1], math.prod(shape)))
-        layers += [nn.Tanh()] if shape[1:] != (1, 1) else []
-        self.layers = nn.Sequential(*layers)
+        steps: list[nn.Module] = []
+        for inputs, outputs in pairwise((z_dim, *[width] * layers)):
+            steps.append(nn.Linear(inputs, outputs, bias=not batch_norm))
+            steps += [nn.BatchNorm1d(outputs)] if batch_norm else []
+            steps.append(nn.ReLU())
+        steps.append(nn.Linear(width if layers else z_dim, math.prod(shape)))
+        steps += [nn.Tanh()] if shape[1:] != (1, 1) else []
+        self.layers = nn.Sequential(*steps)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         images: Tensor = self.layers(z)
@@ -47,7 +48,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`.
 
-    Leaky ReLU (0.2) layers of the given widths, with batch norm and dropout if asked (the paper used maxout and
+    `layers` leaky ReLU (0.2) layers of `width` units, with batch norm and dropout if asked (the paper used maxout and
     dropout; Goodfellow et al. 2014, section 5).
     """
 
@@ -56,19 +57,20 @@ class Discriminator(nn.Module):
         shape: tuple[int, int, int],
         classes: int = 0,
         *,
-        widths: tuple[int, ...] = (256, 256),
+        width: int = 256,
+        layers: int = 2,
         batch_norm: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
-        for inputs, outputs in pairwise((math.prod(shape), *widths)):
+        for inputs, outputs in pairwise((math.prod(shape), *[width] * layers)):
             layer: list[nn.Module] = [nn.Linear(inputs, outputs)]
             layer += [nn.BatchNorm1d(outputs)] if batch_norm else []
             layer.append(nn.LeakyReLU(0.2))
             layer += [nn.Dropout(dropout)] if dropout else []
             self.layers.append(nn.Sequential(*layer))
-        self.head = nn.Linear(widths[-1], 1)
+        self.head = nn.Linear(width, 1)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations of every layer, `[n, width]` each."""
@@ -78,5 +80,9 @@ class Discriminator(nn.Module):
             found.append(x)
         return found
 
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        return Verdict(self.head(last).squeeze(1))
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return Verdict(self.head(self.features(x)[-1]).squeeze(1))
+        return self.judge(self.features(x, labels)[-1], labels)

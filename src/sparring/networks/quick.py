@@ -93,8 +93,12 @@ class Discriminator(nn.Module):
             found.append(x)
         return [*found, leaky_relu(self.dense(x.flatten(1)), _SLOPE)]
 
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        return Verdict(self.head(last).squeeze(1))
+
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return Verdict(self.head(self.features(x)[-1]).squeeze(1))
+        return self.judge(self.features(x, labels)[-1], labels)
 
 
 class _Residual(nn.Module):

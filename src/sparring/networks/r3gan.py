@@ -84,10 +84,13 @@ class Discriminator(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        x = self.features(x)[-1]
-        pooled = conv2d(x, self.basis, groups=x.shape[1]).flatten(1)
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        pooled = conv2d(last, self.basis, groups=last.shape[1]).flatten(1)
         return Verdict((pooled @ self.head.t()).squeeze(1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _widths(width: int, doublings: int) -> list[int]:

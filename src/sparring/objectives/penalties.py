@@ -107,7 +107,7 @@ def _r2(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
 def interpolated_gradient(
     inputs: PenaltyInputs, state: State, *, target: float = 1.0, one_sided: bool = False
 ) -> tuple[Tensor, State]:
-    """(|grad D(x^)| - target)^2 at x^ = e x + (1 - e) G(z), e from U(0, 1) for each pair (Gulrajani et al. 2017, eq. 3).
+    """(|grad D(x^)| - target)^2 at x^ = e x + (1 - e) G(z), e from U(0, 1) each (Gulrajani et al. 2017, eq. 3).
 
     `one_sided` punishes only norms above the target (their section 4, "two-sided penalty").
     """
@@ -151,7 +151,7 @@ def moved_away(
     change: Callable[[Tensor, Draw], Tensor],
     sides: tuple[Literal["real", "fake"], ...] = ("real", "fake"),
 ) -> tuple[Tensor, State]:
-    """|D(x) - D(T(x))|^2 for a `change` T that keeps an image's meaning, on reals and fakes (Zhao et al. 2020, eq. 3)."""
+    """|D(x) - D(T(x))|^2 for a `change` T that keeps what an image shows, on both sides (Zhao et al. 2020, eq. 3)."""
     total = inputs.real_logits.new_zeros(())
     found = []
     for side, images, logits in (

@@ -72,11 +72,11 @@ def _generator(
     facts: Facts, *, width: int, upsample: Literal["transposed", "nearest"], z_dim: int
 ) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 2, batch_norm=True)
+        return partial(mlp.Generator, z_dim=2, width=4 * width, layers=2, batch_norm=True)
     return partial(networks.Generator, width=width, upsample=upsample, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Discriminator, widths=(4 * width,) * 2)
+        return partial(mlp.Discriminator, width=4 * width, layers=2)
     return partial(networks.Discriminator, width=width)

@@ -91,13 +91,13 @@ def r3gan(
 
 def _generator(facts: Facts, *, width: int | None, blocks: int, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Generator, z_dim=2, widths=(128 if width is None else width,) * 3)
+        return partial(mlp.Generator, z_dim=2, width=128 if width is None else width, layers=3)
     return partial(networks.Generator, width=32 if width is None else width, blocks=blocks, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int | None, blocks: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Discriminator, widths=(128 if width is None else width,) * 3)
+        return partial(mlp.Discriminator, width=128 if width is None else width, layers=3)
     return partial(networks.Discriminator, width=32 if width is None else width, blocks=blocks)
 
 

@@ -69,10 +69,13 @@ def gan(
             generator=partial(
                 mlp.Generator,
                 z_dim=fitted(_z_dim) if z_dim is None else z_dim,
-                widths=(width,) * layers,
+                width=width,
+                layers=layers,
                 batch_norm=batch_norm,
             ),
-            discriminator=partial(mlp.Discriminator, widths=(width,) * layers, batch_norm=batch_norm, dropout=dropout),
+            discriminator=partial(
+                mlp.Discriminator, width=width, layers=layers, batch_norm=batch_norm, dropout=dropout
+            ),
             loss={"non_saturating": non_saturating, "minimax": minimax}[loss],
             fakes_per_real=fakes_per_real,
         ),

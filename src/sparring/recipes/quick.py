@@ -91,13 +91,13 @@ def quick(
 
 def _generator(facts: Facts, *, width: int, z_dim: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Generator, z_dim=2, widths=(4 * width,) * 3)
+        return partial(mlp.Generator, z_dim=2, width=4 * width, layers=3)
     return partial(networks.Generator, width=width, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, width: int) -> Callable[..., nn.Module]:
     if facts.points:
-        return partial(mlp.Discriminator, widths=(4 * width,) * 3)
+        return partial(mlp.Discriminator, width=4 * width, layers=3)
     return partial(networks.Discriminator, width=width)
 
 

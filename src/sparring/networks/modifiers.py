@@ -1,0 +1,124 @@
+"""Changes of a discriminator after it was built, whatever its architecture: `modify(network, shape) -> network`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from sparring.networks.layers import Verdict
+
+__all__ = [
+    "BatchAware",
+    "MinibatchDeviation",
+    "MinibatchDiscrimination",
+    "discriminate_minibatch",
+    "minibatch_deviation",
+    "spectral_norm",
+]
+
+
+def spectral_norm(network: nn.Module, shape: tuple[int, int, int], *, iterations: int = 1) -> nn.Module:
+    """Every weight matrix divided by its largest singular value: each layer is 1-Lipschitz (Miyato et al. 2018).
+
+    The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
+    (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel.
+    """
+    for module in list(network.modules()):
+        weight = module._parameters.get("weight")
+        if weight is not None and weight.dim() > 1:
+            parametrizations.spectral_norm(module, "weight", n_power_iterations=iterations)
+    return network
+
+
+def discriminate_minibatch(
+    network: nn.Module, shape: tuple[int, int, int], *, kernels: int = 50, dim: int = 5
+) -> nn.Module:
+    """D may look at the whole batch: minibatch discrimination on its last inner layer (Salimans et al. 2016, 3.2)."""
+    return BatchAware(network, MinibatchDiscrimination(_features(network, shape), kernels, dim), kernels)
+
+
+def minibatch_deviation(network: nn.Module, shape: tuple[int, int, int], *, group: int = 4) -> nn.Module:
+    """D may look at the standard deviation of its last inner layer over groups of images (Karras et al. 2018, 3)."""
+    return BatchAware(network, MinibatchDeviation(group), 1)
+
+
+class BatchAware(nn.Module):
+    """A discriminator and a statistic of the batch: logits plus a linear map of the statistic.
+
+    Where the network's head is linear in its last inner layer, that is the network with the statistic concatenated to
+    that layer: head([f, s]) = head(f) + w s. Across processes each looks at its own images.
+    """
+
+    def __init__(self, network: nn.Module, statistic: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.statistic = statistic
+        self.shape = torch.Size()
+        self.head = nn.Linear(dim, 1, bias=False)
+        nn.init.normal_(self.head.weight, 0.0, 0.02)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The network's inner layers, `[n, ...]` each; the last is flat and has the statistic at its end."""
+        *inner, last = self.network.features(x, labels)
+        self.shape = last.shape[1:]
+        flat = last.flatten(1)
+        return [*inner, torch.cat([flat, self.statistic(flat)], 1)]
+
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        dim = self.head.in_features
+        verdict: Verdict = self.network.judge(last[:, :-dim].unflatten(1, self.shape), labels)
+        return Verdict(verdict.per_image + self.head(last[:, -dim:]).squeeze(1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """How near each image's features are to the others': `[n, features]` -> `[n, kernels]` (Salimans et al. 2016).
+
+    o(x_i)_b = sum over j of exp(-|M_ib - M_jb|_1), j = i left out, which only shifts it by one; M = f T.
+    """
+
+    def __init__(self, features: int, kernels: int, dim: int) -> None:
+        super().__init__()
+        self.kernels, self.dim = kernels, dim
+        self.tensor = nn.Parameter(torch.randn(features, kernels * dim) / math.sqrt(features))
+
+    def forward(self, f: Tensor) -> Tensor:
+        rows = (f @ self.tensor).view(len(f), self.kernels, self.dim)
+        distance = (rows[:, None] - rows[None]).abs().sum(3)
+        return torch.exp(-distance).sum(1) - 1
+
+
+class MinibatchDeviation(nn.Module):
+    """Standard deviation of features over groups of images, averaged to one number: `[n, features]` -> `[n, 1]`.
+
+    Groups are strided, as in the reference: with n = groups x m, image i belongs to group i mod groups (Karras et al.
+    2018, section 3). Where `group` does not divide n, the largest smaller number that does takes its place.
+    """
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, f: Tensor) -> Tensor:
+        n = len(f)
+        size = next(m for m in range(min(self.group, n), 0, -1) if n % m == 0)
+        grouped = f.view(size, n // size, -1)
+        deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean(1)
+        return deviation.repeat(size)[:, None]
+
+
+def _features(network: Any, shape: tuple[int, int, int]) -> int:
+    """Numbers in the last inner layer, from a look at two images; nothing is kept of it."""
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        last: Tensor = network.features(torch.zeros(2, *shape, device=next(network.parameters()).device))[-1]
+    network.train(training)
+    return last[0].numel()

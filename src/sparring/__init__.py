@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sparring.evaluation import evaluate
     from sparring.latent.interpolate import interpolate
     from sparring.recipe import Recipe
+    from sparring.recipes.spelling import recipe_named
     from sparring.report import write_report
     from sparring.share.export import export
     from sparring.share.load import load
@@ -45,6 +46,7 @@ _HOMES = {
     "interpolate": "sparring.latent.interpolate",
     "load": "sparring.share.load",
     "open_data": "sparring.data",
+    "recipe_named": "sparring.recipes.spelling",
     "rounds": "sparring.engine.rounds",
     "train": "sparring.training",
     "write_report": "sparring.report",
@@ -60,6 +62,7 @@ __all__ = [
     "interpolate",
     "load",
     "open_data",
+    "recipe_named",
     "recipes",
     "rounds",
     "train",

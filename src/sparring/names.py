@@ -39,7 +39,7 @@ def discover(package: str) -> Mapping[str, Any]:
         module = importlib.import_module(f"{root.__name__}.{module_info.name}")
         for name in getattr(module, "__all__", ()):
             member = getattr(module, name)
-            if getattr(member, "__module__", module.__name__) == module.__name__ or not callable(member):
+            if _at_home(member, module.__name__):
                 found[f"{module_info.name}:{name}"] = member
     return found
 
@@ -133,6 +133,11 @@ def _public(module: str, member: str) -> Any:
     if member not in getattr(home, "__all__", ()):
         raise UsageError(f"{module}:{member} does not exist in this version; update sparring")
     found = getattr(home, member)
-    if getattr(found, "__module__", module) != module and callable(found):
+    if not _at_home(found, module):
         raise UsageError(f"{module}:{member} is not defined there; name it where it is defined")
     return found
+
+
+def _at_home(member: Any, module: str) -> bool:
+    """Whether a listed member belongs to its module: functions and classes where they are defined, values anywhere."""
+    return not isinstance(member, type | types.FunctionType) or member.__module__ == module

@@ -57,11 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @app.command
 def recipes(*, json: Json = False) -> None:
-    """List the recipes, with their papers.
+    """List the recipes, with their papers, and the changes that they can take.
 
     Example: `sparring recipes`
     """
     from sparring import recipes as family
+    from sparring.recipes.changes import CHANGES
 
     listed = [getattr(family, name)() for name in family.__all__]
     if json:
@@ -72,6 +73,11 @@ def recipes(*, json: Json = False) -> None:
     for found in listed:
         table.add_row(found.name, found.summary, f"{found.papers[0].authors} {found.papers[0].year}")
     Console().print(table)
+    changes = Table("change", "as in --recipe dcgan+loss=hinge+augment=ada", box=None, pad_edge=False)
+    for name, change in CHANGES.items():
+        changes.add_row(f"+{name}=", (change.__doc__ or "").partition("\n")[0])
+    Console().print()
+    Console().print(changes)
 
 
 @app.command

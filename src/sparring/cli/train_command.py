@@ -24,7 +24,7 @@ Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, fo
 def train_command(words: Sequence[str]) -> Callable[..., None]:
     """`train` as a function whose signature has the parameters of the recipe that the words name."""
     name = _named_recipe(words)
-    return _with_parameters(_recipe_function(name)) if name else _train_with([])
+    return _with_parameters(_function(name)) if name else _train_with([])
 
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
@@ -69,6 +69,7 @@ def _train(
         or of a 2-D point set; nothing for the embedded Fashion-MNIST test images.
     recipe
         One of `sparring recipes`, or your own as package.module:function; by default the best for data and machine.
+        Changes follow with +, such as dcgan+loss=hinge+augment=ada (see `sparring recipes`).
     size
         Height and width in pixels, 64 or 48x64; by default the images' own, or what suits them.
     channels
@@ -92,9 +93,10 @@ def _train(
     tensorboard
         Also write the numbers for TensorBoard.
     """
+    from sparring.recipes.spelling import recipe_named
     from sparring.training import train
 
-    chosen = _recipe(recipe, parameters) if recipe else None
+    chosen = recipe_named(recipe, **parameters) if recipe else None
     run = train(
         chosen,
         data,
@@ -128,27 +130,11 @@ def _named_recipe(words: Sequence[str]) -> str | None:
     return None
 
 
-def _recipe_function(name: str) -> Callable[..., Any]:
-    """A recipe by its name, or a person's own by package.module:function."""
-    from sparring import names, recipes
+def _function(word: str) -> Callable[..., Any]:
+    """The function of the recipe that a word names."""
+    from sparring.recipes.spelling import recipe_function, split_word
 
-    if ":" in name:
-        function: Callable[..., Any] = names.member_named(name)
-        if not callable(function):
-            raise UsageError(f"{name} is no function that returns a recipe; name one")
-        return function
-    chosen: Callable[..., Any] = getattr(recipes, names.choose(name, recipes.__all__, "recipe"))
-    return chosen
-
-
-def _recipe(name: str, parameters: dict[str, Any]) -> Any:
-    """The recipe that a function of that name makes."""
-    from sparring.recipe import Recipe
-
-    recipe = _recipe_function(name)(**parameters)
-    if not isinstance(recipe, Recipe):
-        raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")
-    return recipe
+    return recipe_function(split_word(word)[0])
 
 
 def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:

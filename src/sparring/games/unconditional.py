@@ -201,7 +201,7 @@ class _Play:
         """What D is shown, each image of a pack changed by itself."""
         augment, state = self.game.augment, self.game._state
         if augment is None:
-            return packs
+            return packs.view_as(packs)  # not the leaf itself, which profilers cannot hook under autograd.grad
         images = packs.reshape(-1, self.game._channels, *packs.shape[2:])
         changed = augment.pipe(images, augment.now(state, self.ctx.seen, images), self.batch.z)
         return changed.reshape(packs.shape)

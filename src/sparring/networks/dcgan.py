@@ -54,16 +54,22 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images `[n, c, h, w]` -> Verdict with logits `[n]`: the generator's mirror image, leaky ReLU 0.2."""
+    """Images `[n, c, h, w]` -> Verdict with logits `[n]`: the generator's mirror image, leaky ReLU 0.2.
 
-    def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64) -> None:
+    Penalties of each image's gradient want `batch_norm` off.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, batch_norm: bool = True
+    ) -> None:
         super().__init__()
         sizes = pyramid(shape)
         widths = [width * min(2**stage, 8) for stage in range(max(sizes.doublings, 1))]
         first = _down(shape[0], widths[0]) if sizes.doublings else _same(shape[0], widths[0])
         self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for inputs, outputs in pairwise(widths):
-            self.layers.append(nn.Sequential(_down(inputs, outputs), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)))
+            norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
+            self.layers.append(nn.Sequential(_down(inputs, outputs, bias=not batch_norm), *norm, nn.LeakyReLU(0.2)))
         self.head = nn.Conv2d(widths[-1], 1, sizes.base, bias=False)
         initialise_normal(self)
         self.to(memory_format=torch.channels_last)
@@ -91,9 +97,9 @@ def _up(inputs: int, outputs: int, how: Literal["transposed", "nearest"]) -> nn.
     return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
 
 
-def _down(inputs: int, outputs: int) -> nn.Module:
+def _down(inputs: int, outputs: int, *, bias: bool = False) -> nn.Module:
     """Half the size."""
-    return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
+    return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
 
 
 def _same(inputs: int, outputs: int) -> nn.Module:

@@ -4,8 +4,26 @@ A recipe's keyword parameters are its flags on the command line.
 """
 
 from sparring.recipes.convolutional import dcgan
+from sparring.recipes.diversity import feature_matching, minibatch_discrimination, pacgan, unrolled
+from sparring.recipes.least_squares import lsgan
 from sparring.recipes.modern import r3gan
 from sparring.recipes.original import gan
 from sparring.recipes.quick import quick
+from sparring.recipes.smooth import dragan, sngan
+from sparring.recipes.wasserstein import wgan, wgan_gp
 
-__all__ = ["dcgan", "gan", "quick", "r3gan"]
+__all__ = [
+    "dcgan",
+    "dragan",
+    "feature_matching",
+    "gan",
+    "lsgan",
+    "minibatch_discrimination",
+    "pacgan",
+    "quick",
+    "r3gan",
+    "sngan",
+    "unrolled",
+    "wgan",
+    "wgan_gp",
+]

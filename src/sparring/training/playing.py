@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from sparring.console import Display, ProgressStyle, display
 from sparring.data.options import Channels
@@ -15,7 +18,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest, listening
 from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
 from sparring.evaluation import evaluate, sentence
-from sparring.recipe import Recipe
+from sparring.recipe import Recipe, RecipeWarning
 from sparring.report import write_report
 from sparring.schedule import images_of
 from sparring.tracking import Tracker, tracker
@@ -57,7 +60,7 @@ def train(
     _check(images, minutes, threads, seed)
     devices = Devices(device, threads)
     wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
-    with display(progress) as screen:
+    with display(progress) as screen, _cautions_said(screen):
         if resume:
             run = run_to_resume(out, wish, trust)
             with run.locked():
@@ -66,6 +69,24 @@ def train(
         with session.run.locked():
             begin(session)
             return _train(session, screen, tensorboard)
+
+
+@contextlib.contextmanager
+def _cautions_said(screen: Display) -> Iterator[None]:
+    """What a recipe warns of is said to the person, once."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, RecipeWarning):
+            others(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            screen.say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RecipeWarning)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _train(session: Session, screen: Display, tensorboard: bool) -> Run:

@@ -1,0 +1,92 @@
+"""Players by the name of their architecture, for recipes that work with any of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from sparring.games.unconditional import UnconditionalGame
+from sparring.names import choose, discover
+from sparring.objectives.losses import AdversarialLoss
+from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
+from sparring.recipes.averages import halflife
+
+__all__: list[str] = []
+
+_POINTS = ("mlp", "pacgan")
+"""Architectures that take points of the plane; the others give way to `mlp` there."""
+
+
+def architectures() -> list[str]:
+    """The modules of `networks` that hold both players, by discovery."""
+    found = discover("networks")
+    names = (name.partition(":")[0] for name in found if name.endswith(":Generator"))
+    return [name for name in names if f"{name}:Discriminator" in found]
+
+
+def players(
+    network: str, *, width: int | None = None, z_dim: int | None = None, judge_norm: bool = True
+) -> dict[str, Any]:
+    """`generator` and `discriminator` of an architecture, as a game takes them; None leaves its own default.
+
+    With `judge_norm` off, D is built without batch norm where it has any. Raises UsageError for an unknown name.
+    """
+    choose(network, architectures(), "network")
+    return {
+        "generator": fitted(partial(_generator, network=network, width=width, z_dim=z_dim)),
+        "discriminator": fitted(partial(_discriminator, network=network, width=width, norm=judge_norm)),
+    }
+
+
+def by_kind(facts: Facts, *, given: float | None, images: float, points: float) -> float:
+    """A setting that a person gave, or else the one that suits the kind of data."""
+    if given is not None:
+        return given
+    return points if facts.points else images
+
+
+def two_players(
+    name: str,
+    summary: str,
+    papers: tuple[Paper, ...],
+    loss: AdversarialLoss,
+    cast: dict[str, Any],
+    *,
+    optim: Optim,
+    batch: int,
+    **game: Any,
+) -> Recipe:
+    """The plain recipe that the classics change in a line or two: one turn each, one optimiser's settings for both."""
+    return Recipe(
+        name=name,
+        summary=summary,
+        papers=papers,
+        game=partial(UnconditionalGame, **cast, loss=loss, **game),
+        turns=(Turn(("discriminator",)), Turn(("generator",))),
+        optims={"generator": optim, "discriminator": optim},
+        emas={"generator": Ema(halflife=fitted(halflife))},
+        batch=batch,
+    )
+
+
+def _generator(facts: Facts, *, network: str, width: int | None, z_dim: int | None) -> Callable[..., nn.Module]:
+    if facts.points and network not in _POINTS:
+        return _built("mlp:Generator", width=width, z_dim=z_dim or 2, batch_norm=True)
+    return _built(f"{network}:Generator", width=width, z_dim=2 if facts.points and z_dim is None else z_dim)
+
+
+def _discriminator(facts: Facts, *, network: str, width: int | None, norm: bool) -> Callable[..., nn.Module]:
+    if facts.points and network not in _POINTS:
+        return _built("mlp:Discriminator", width=width)
+    found = discover("networks")[f"{network}:Discriminator"]
+    bare = {"batch_norm": False} if not norm and "batch_norm" in inspect.signature(found).parameters else {}
+    return _built(f"{network}:Discriminator", width=width, **bare)
+
+
+def _built(name: str, **settings: Any) -> Callable[..., nn.Module]:
+    """A network of that name with what was asked for, its own defaults otherwise."""
+    return partial(discover("networks")[name], **{k: v for k, v in settings.items() if v is not None})

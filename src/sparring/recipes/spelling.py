@@ -1,0 +1,91 @@
+"""A recipe in one word: `dcgan`, `dcgan+width=32+augment=ada`, `my.module:recipe+turns=3`."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin
+
+from sparring.errors import UsageError
+from sparring.names import choose, member_named
+from sparring.recipe import Recipe
+from sparring.recipes.changes import CHANGES
+
+__all__: list[str] = []
+
+
+def recipe_function(name: str) -> Callable[..., Any]:
+    """A recipe's function by its name, or a person's own by package.module:function."""
+    from sparring import recipes
+
+    if ":" in name:
+        function: Callable[..., Any] = member_named(name)
+        if not callable(function):
+            raise UsageError(f"{name} is no function that returns a recipe; name one")
+        return function
+    chosen: Callable[..., Any] = getattr(recipes, choose(name, recipes.__all__, "recipe"))
+    return chosen
+
+
+def split_word(word: str) -> tuple[str, list[tuple[str, str]]]:
+    """The recipe's name and its `key=value` parts, in the order they are written.
+
+    >>> split_word("dcgan+width=32+penalty=r1:10")
+    ('dcgan', [('width', '32'), ('penalty', 'r1:10')])
+    """
+    name, *parts = word.split("+")
+    pairs = []
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"{part!r} in {word!r} says nothing; write NAME+key=value+key=value")
+        pairs.append((key, value))
+    return name, pairs
+
+
+def recipe_named(word: str, **parameters: Any) -> Recipe:
+    """The recipe that a word means: its function's parameters first, then the changes that any recipe can take.
+
+    >>> recipe_named("lsgan+width=32+loss=hinge").name
+    'lsgan+width=32+loss=hinge'
+
+    Raises UsageError for names, keys and values that do not exist, with the nearest that do.
+    """
+    name, pairs = split_word(word)
+    function = recipe_function(name)
+    try:
+        hints, accepted = typing.get_type_hints(function), inspect.signature(function).parameters
+    except (TypeError, ValueError, NameError) as error:
+        raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
+    changes = []
+    for key, value in pairs:
+        if key in accepted:
+            parameters[key] = _read(value, hints.get(key, str), f"{key} of {name}")
+        else:
+            changes.append((choose(key, [*accepted, *CHANGES], f"parameter or change of {name},"), value))
+    recipe = function(**parameters)
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")
+    for key, value in sorted(changes, key=lambda change: list(CHANGES).index(change[0])):
+        recipe = CHANGES[key](recipe, value)
+    return recipe.but(name=word) if changes or pairs else recipe
+
+
+def _read(text: str, hint: Any, what: str) -> Any:
+    """A value of an annotated type from its text."""
+    for kind in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,):
+        if kind is type(None) and text == "none":
+            return None
+        if get_origin(kind) is Literal and text in map(str, get_args(kind)):
+            return next(option for option in get_args(kind) if str(option) == text)
+        if kind is bool and text in ("true", "false"):
+            return text == "true"
+        if kind in (int, float, str):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    expected = ", ".join(map(str, get_args(hint))) or getattr(hint, "__name__", str(hint))
+    raise UsageError(f"{text!r} is no value for {what}; it takes {expected}")

@@ -184,7 +184,7 @@ class _Play:
         generator: Any = self.ctx.players["generator"]
         z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
         with torch.set_grad_enabled(graph):
-            return z, generator(z)
+            return z, generator(z.view_as(z))
 
     def _reals(self) -> Tensor:
         return self._packed(self.batch.real)

@@ -1,0 +1,152 @@
+"""Many trials: resumable, side by side in processes of their own, summed up as JSON, table and picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sparring.engine.checkpoint import write_durably
+from sparring.engine.devices import Devices
+from sparring.errors import SparringError, UsageError
+from sparring.modes.picture import draw_samples, sheet
+from sparring.modes.protocols import PROTOCOLS, SETS, Protocol
+from sparring.modes.table import Summary, as_markdown, summarise
+from sparring.modes.trial import Trial, control, play_trial
+from sparring.names import choose
+from sparring.pictures import png
+
+__all__ = ["protocol_of", "run_modes"]
+
+
+def run_modes(
+    data: str,
+    recipes: Sequence[str],
+    *,
+    protocol: str = "quick",
+    rounds: int | None = None,
+    seeds: Iterable[int] = range(5),
+    out: str | Path | None = None,
+    samples: str | Path | None = None,
+    digits: str | Path | None = None,
+    jobs: int = 1,
+    threads: int = 1,
+    say: Callable[[str], None] = print,
+) -> Summary:
+    """Count the modes that recipes reach, `data` being one of `SETS`, with each of some seeds.
+
+    With `out`, trials that are there already are not played again, and the folder gets `trials.jsonl`,
+    `summary.json`, `table.md` and `samples.png`; `samples` is a folder for pictures of the samples alone. `jobs`
+    trials run side by side, each on so many `threads`.
+    """
+    chosen = protocol_of(data, protocol, rounds)
+    folder = None if out is None else Path(out)
+    pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
+    done = _read(folder)
+    wanted = [(word, seed) for seed in seeds for word in recipes]
+    left = [pair for pair in wanted if not any(_is(trial, data, chosen, *pair) for trial in done)]
+    for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, pictures=pictures):
+        done.append(trial)
+        if folder is not None:
+            _append(folder, trial)
+        say(_line(trial))
+    asked = [trial for trial in done if any(_is(trial, data, chosen, *pair) for pair in wanted)]
+    summary = summarise(data, chosen, asked, control(data, chosen, digits=digits))
+    if folder is not None:
+        write_durably(folder / "summary.json", (json.dumps(summary.to_json(), indent=1) + "\n").encode())
+        write_durably(folder / "table.md", as_markdown(summary).encode())
+        if (folder / "samples").is_dir():
+            write_durably(folder / "samples.png", png(sheet(folder / "samples", list(dict.fromkeys(recipes)))))
+    return summary
+
+
+def protocol_of(data: str, name: str, rounds: int | None = None) -> Protocol:
+    """A data set's protocol by its name, shortened or lengthened where `rounds` are given (its name then says so)."""
+    known = PROTOCOLS[choose(data, SETS, "set of modes")]
+    chosen = known[choose(name, known, "protocol")]
+    if rounds is None or rounds == chosen.rounds:
+        return chosen
+    if rounds < 1:
+        raise UsageError(f"{rounds} rounds cannot be; give 1 or more")
+    words = f"{chosen.words}; but {rounds:,} rounds"
+    return replace(chosen, name=f"{name}-{rounds}", rounds=rounds, words=words)
+
+
+def _play_all(
+    data: str,
+    protocol: Protocol,
+    pairs: Sequence[tuple[str, int]],
+    *,
+    digits: str | Path | None,
+    jobs: int,
+    threads: int,
+    pictures: Path | None,
+) -> Iterable[Trial]:
+    """The trials, as they end."""
+    if jobs == 1:
+        devices = Devices("cpu", threads)
+        for word, seed in pairs:
+            trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits)
+            _keep_samples(pictures, trial, samples)
+            yield trial
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(
+            lambda pair: _play_apart(data, protocol, *pair, digits=digits, threads=threads, pictures=pictures), pairs
+        )
+
+
+def _play_apart(
+    data: str, protocol: Protocol, word: str, seed: int, *, digits: Any, threads: int, pictures: Path | None
+) -> Trial:
+    """One trial in a process of its own, which answers in JSON."""
+    words = [sys.executable, "-m", "sparring", "modes", data, *([str(digits)] if digits else [])]
+    words += ["--recipes", word, "--seeds", "1", "--first-seed", str(seed), "--threads", str(threads), "--json"]
+    words += ["--protocol", protocol.name.partition("-")[0], "--rounds", str(protocol.rounds)]
+    if pictures is not None:
+        words += ["--samples", str(pictures)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no word"]
+        raise SparringError(f"{word} with seed {seed} failed: {reason[0].removeprefix('sparring: ')}")
+    return Trial.from_json(json.loads(done.stdout)["trials"][0])
+
+
+def _keep_samples(pictures: Path | None, trial: Trial, samples: Tensor) -> None:
+    """A picture of the samples of the first seed."""
+    if pictures is not None and trial.seed == 0:
+        draw_samples(pictures, trial, samples)
+
+
+def _read(folder: Path | None) -> list[Trial]:
+    """The trials that a folder holds."""
+    if folder is None or not (folder / "trials.jsonl").exists():
+        return []
+    return [Trial.from_json(json.loads(line)) for line in (folder / "trials.jsonl").read_text().splitlines()]
+
+
+def _append(folder: Path, trial: Trial) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "trials.jsonl").open("a") as file:
+        file.write(json.dumps(trial.to_json()) + "\n")
+
+
+def _is(trial: Trial, data: str, protocol: Protocol, word: str, seed: int) -> bool:
+    return (trial.data, trial.protocol, trial.recipe, trial.seed) == (data, protocol.name, word, seed)
+
+
+def _line(trial: Trial) -> str:
+    count = trial.count
+    return (
+        f"{trial.recipe}, seed {trial.seed}: {count.captured} of {count.modes} modes, {count.near:.1%} near one, core "
+        f"{count.core_ratio:.2f}, KL {count.divergence:.3f} ({trial.seconds:.0f} s)" + ", diverged" * trial.diverged
+    )

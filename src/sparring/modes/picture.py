@@ -1,0 +1,53 @@
+"""What the samples look like: one picture a recipe, and a sheet of all of them with their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from sparring.data.points import MIXTURES
+from sparring.engine.checkpoint import write_durably
+from sparring.modes.trial import Trial
+from sparring.pictures import grid, png, scatter
+
+__all__ = ["draw_samples", "sheet"]
+
+_SIDE = 200
+_CAPTION = 16
+
+
+def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
+    """The samples of a trial: points in the window of the data, or the first 36 images."""
+    path = folder / f"{_slug(trial.recipe)}.png"
+    if trial.data in MIXTURES:
+        reach = 1.25 * float(abs(MIXTURES[trial.data].centres).max())
+        picture = scatter(samples.view(-1, 2, 1, 1), side=_SIDE, reach=reach)
+    else:
+        picture = grid(samples[:36], columns=6).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    write_durably(path, png(picture, {"recipe": trial.recipe, "seed": str(trial.seed)}))
+    return path
+
+
+def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Image:
+    """The pictures of some recipes, named."""
+    found = [(word, folder / f"{_slug(word)}.png") for word in recipes]
+    found = [(word, path) for word, path in found if path.exists()]
+    columns = max(min(columns, len(found)), 1)
+    rows = -(-len(found) // columns)
+    paper = Image.new("RGB", (columns * _SIDE, max(rows, 1) * (_SIDE + _CAPTION)), (255, 255, 255))
+    pen = ImageDraw.Draw(paper)
+    for place, (word, path) in enumerate(found):
+        row, column = divmod(place, columns)
+        corner = (column * _SIDE, row * (_SIDE + _CAPTION))
+        pen.text((corner[0] + 4, corner[1] + 2), word, fill=(0, 0, 0))
+        with Image.open(path) as picture:
+            paper.paste(picture.convert("RGB"), (corner[0], corner[1] + _CAPTION))
+    return paper
+
+
+def _slug(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

@@ -1,0 +1,127 @@
+"""Under which conditions modes are counted: data, networks, optimiser, length, and what is looked at in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sparring.errors import UsageError
+from sparring.recipe import Optim, Recipe, Turn
+from sparring.recipes.changes import network as with_network
+
+__all__ = ["PROTOCOLS", "SETS", "Protocol", "rebased"]
+
+SETS = ("ring8", "grid25", "grid100", "stacked-mnist")
+
+_PLAIN = (Turn(("discriminator",)), Turn(("generator",)))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A published protocol, or a shorter one that says so.
+
+    `network` and `optims` take the place of every recipe's own (None and empty: each keeps its own). `batch` is the
+    number of packs that D sees of either kind. `simultaneous` lets both players of a plain recipe move at once.
+    `averaged` looks at the averaged weights. `samples` are drawn from fixed seeds at the end.
+    """
+
+    name: str
+    network: str | None
+    optims: Mapping[str, Optim] = field(default_factory=dict)
+    batch: int | None = None
+    rounds: int = 0
+    samples: int = 2500
+    points: int = 100_000
+    simultaneous: bool = False
+    averaged: bool = True
+    words: str = ""
+
+
+_LIN = {name: Optim(rate=1e-4, betas=(0.8, 0.999)) for name in ("generator", "discriminator")}
+_METZ = {
+    "generator": Optim(rate=1e-4, betas=(0.5, 0.99)),
+    "discriminator": Optim(rate=2e-4, betas=(0.5, 0.99)),
+}
+
+_PLANE = {
+    "exact": Protocol(
+        "exact",
+        "pacgan",
+        _LIN,
+        batch=100,
+        rounds=400_000,
+        simultaneous=True,
+        averaged=False,
+        words="PacGAN's: 400,000 rounds of 100 packs, both players at once, Adam 1e-4 (0.8, 0.999), last weights",
+    ),
+    "quick": Protocol(
+        "quick",
+        "pacgan",
+        _LIN,
+        batch=100,
+        rounds=10_000,
+        words="ours, with PacGAN's networks and optimiser: 10,000 rounds of 100 packs, one player after the other, "
+        "averaged weights",
+    ),
+    "own": Protocol(
+        "own", None, rounds=10_000, words="ours: each recipe's own players and optimiser, averaged weights"
+    ),
+}
+PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
+    "ring8": _PLANE,
+    "grid25": _PLANE,
+    "grid100": _PLANE,
+    "stacked-mnist": {
+        "exact": Protocol(
+            "exact",
+            "metz",
+            _METZ,
+            batch=128,
+            rounds=500_000,
+            samples=25_600,
+            averaged=False,
+            words="PacGAN's for Metz et al.'s networks, D of a quarter of G's size: 500,000 rounds of 128 packs, "
+            "last weights, 25,600 samples",
+        ),
+        "quick": Protocol(
+            "quick",
+            "metz",
+            _METZ,
+            batch=128,
+            rounds=20_000,
+            samples=26_000,
+            words="ours, with Metz et al.'s networks and PacGAN's optimiser, D of a quarter of G's size: 20,000 rounds "
+            "of 128 packs, averaged weights, 26,000 samples",
+        ),
+        "own": Protocol(
+            "own",
+            None,
+            rounds=20_000,
+            samples=26_000,
+            words="ours: each recipe's own players and optimiser, averaged weights, 26,000 samples",
+        ),
+    },
+}
+
+
+def rebased(recipe: Recipe, protocol: Protocol) -> Recipe:
+    """A recipe under a protocol: its losses, penalties and turns, with the protocol's players, optimiser and batch."""
+    if protocol.network is not None:
+        recipe = with_network(recipe, protocol.network)
+    if protocol.optims:
+        recipe = recipe.but(optims=protocol.optims)
+    if protocol.simultaneous:
+        if recipe.turns != _PLAIN:
+            raise UsageError(
+                f"in the {protocol.name} protocol both players move at once, which {recipe.name} does not; use gan, "
+                "pacgan or another plain recipe, or --protocol quick"
+            )
+        recipe = recipe.but(turns=(Turn(("discriminator", "generator")),))
+    if protocol.batch is not None:
+        recipe = recipe.but(batch=protocol.batch * packing_of(recipe))
+    return recipe
+
+
+def packing_of(recipe: Recipe) -> int:
+    """Images in a pack of the recipe's game."""
+    return int(getattr(recipe.game, "keywords", {}).get("packing", 1))

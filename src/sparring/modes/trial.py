@@ -1,0 +1,104 @@
+"""One recipe, one seed, one protocol: play it, draw samples, count the modes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.data import open_data
+from sparring.data.loader import Loader
+from sparring.data.points import MIXTURES
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.state import State
+from sparring.errors import DivergedError
+from sparring.metrics.modes import ModeCount, count_classes, count_modes
+from sparring.modes.digits import StackedDigits, modes_of
+from sparring.modes.protocols import Protocol, rebased
+from sparring.recipes.spelling import recipe_named
+
+__all__ = ["Trial", "control", "play_trial"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one seed of one recipe came to; `diverged` where its numbers stopped being finite (no mode counts then)."""
+
+    data: str
+    protocol: str
+    recipe: str
+    seed: int
+    rounds: int
+    count: ModeCount
+    seconds: float
+    diverged: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; numbers that do not exist are null."""
+        plain = dataclasses.asdict(self)
+        plain["count"] = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in plain["count"].items()}
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Trial:
+        """The trial that `to_json` gave."""
+        counts: dict[str, Any] = {k: math.nan if v is None else v for k, v in plain["count"].items()}
+        return cls(**{**plain, "count": ModeCount(**counts)})
+
+
+def play_trial(
+    data: str, protocol: Protocol, word: str, seed: int, devices: Devices, *, digits: str | Path | None = None
+) -> tuple[Trial, Tensor]:
+    """Train and count; also the samples: points `[n, 2]`, or images `[n, 3, h, w]` uint8.
+
+    `digits` is the source of MNIST for stacked-mnist. Every trial of a data set sees the same points, in an order of
+    its seed.
+    """
+    begun = time.perf_counter()
+    source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
+    recipe = rebased(recipe_named(word), protocol)
+    per_round = 64 if protocol.batch is None else int(recipe.batch)  # type: ignore[arg-type]
+    bound = recipe.bind(source.shape, 0, len(source), protocol.rounds * per_round)
+    loader = Loader(source, torch.arange(len(source)), seed=seed)
+    state = State(bound, seed=seed, device=devices.device)
+    diverged = False
+    try:
+        for _ in rounds(bound, loader, seed=seed, state=state, devices=devices, until=bound.facts.budget):
+            pass
+    except DivergedError:
+        diverged = True
+    player = state.players[bound.recipe.sampler]
+    network = player.average if protocol.averaged and player.average is not None else player.network
+    samples = TrainedGenerator(network).sample(protocol.samples)
+    count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
+    taken = round(time.perf_counter() - begun, 1)
+    return Trial(data, protocol.name, word, seed, state.round, count, taken, diverged), samples.squeeze()
+
+
+def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) -> ModeCount:
+    """The same count on as many real samples: what a perfect generator would get."""
+    if data == "stacked-mnist":
+        return count_modes_in(_digits(digits, seed=0).images(torch.arange(protocol.samples)), data)
+    return count_modes_in(
+        open_data(data, count=protocol.samples, seed=1).images(torch.arange(protocol.samples)).flatten(1), data
+    )
+
+
+def count_modes_in(samples: Tensor, data: str) -> ModeCount:
+    """The modes of a data set in samples of it."""
+    if data == "stacked-mnist":
+        return count_classes(modes_of(samples), 1000)
+    mixture = MIXTURES[data]
+    return count_modes(samples, torch.as_tensor(mixture.centres), mixture.sigma)
+
+
+def _digits(source: str | Path | None, seed: int) -> StackedDigits:
+    return StackedDigits(open_data(source or "MNIST"), seed=seed)

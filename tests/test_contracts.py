@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from conftest import noise_loader
+from conftest import noise_loader, noise_of
 from sparring import names, recipes
 from sparring.chance import generator
 from sparring.engine.devices import Devices
@@ -23,6 +24,8 @@ from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import from_json, to_json
+from sparring.recipes.players import architectures, players
+from sparring.recipes.spelling import recipe_named
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (4, 16, 16), (1, 24, 32), (5, 8, 8), (2, 1, 1)]
 LOSSES = {n: v for n, v in names.discover("objectives").items() if isinstance(v, AdversarialLoss)}
@@ -122,20 +125,112 @@ def test_every_loss_pulls_the_right_way(loss: AdversarialLoss) -> None:
     assert 0 <= share_right(loss, real.detach(), fake.detach()) <= 1
 
 
-@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=list(PENALTIES))
-def test_every_penalty_reaches_the_weights(penalty: PenaltyFunction) -> None:
-    """A penalty is one number an image, and its gradient arrives at the discriminator."""
-    layer = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Linear(12, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
+def penalised(penalty: PenaltyFunction, seed: int = 0) -> tuple[torch.nn.Module, Callable[[], torch.Tensor]]:
+    """Two players of a toy in float64, and the penalty's value as a function of their weights, chance held still."""
+    source = torch.Generator().manual_seed(seed)
+    layers = [torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)]
+    players = torch.nn.ModuleDict(
+        {"judge": torch.nn.Sequential(torch.nn.Flatten(), *layers), "maker": torch.nn.Linear(3, 4)}
     ).double()
-    real = torch.randn(6, 3, 2, 2, dtype=torch.double).requires_grad_("real" in penalty.differentiates)
-    fake = torch.randn(6, 3, 2, 2, dtype=torch.double).requires_grad_("fake" in penalty.differentiates)
+    real = torch.randn(6, 1, 2, 2, dtype=torch.double, generator=source)
+    latents = torch.randn(6, 3, dtype=torch.double, generator=source)
+    state: dict[str, torch.Tensor] = {}
+    means: dict[int, torch.Tensor] = {}
 
     def judge(images: torch.Tensor) -> torch.Tensor:
-        return layer(images).squeeze(1)  # type: ignore[no-any-return]
+        return players["judge"](images).squeeze(1)  # type: ignore[no-any-return]
 
-    value, _ = penalty(PenaltyInputs(judge, real, fake, judge(real), judge(fake)), {})
-    assert value.shape == (6,)
+    def look() -> torch.Tensor:
+        noise, count = noise_of(5), itertools.count()
+
+        def mean(x: torch.Tensor) -> torch.Tensor:  # statistics of the batch stand still, as they have no gradient
+            return means.setdefault(next(count), x.mean(0))
+
+        shown = real.clone().requires_grad_("real" in penalty.differentiates)
+        z = latents.clone().requires_grad_("latents" in penalty.differentiates)
+        made = players["maker"](z).tanh().view(6, 1, 2, 2)
+        if "latents" not in penalty.differentiates:
+            made = made.detach().requires_grad_("fake" in penalty.differentiates)
+        inputs = PenaltyInputs(
+            judge, shown, made, judge(shown), judge(made), latents=z, network=players["judge"],
+            draw=lambda n, dim, kind: noise(n, dim, kind).double(), mean=mean,
+        )  # fmt: skip
+        value, found = penalty(inputs, state)
+        state.update({k: t for k, t in found.items() if k not in state})  # as it was after the first look
+        return value
+
+    look()  # an earlier round, for those that remember
+    means.clear()
+    with torch.no_grad():
+        for weight in players.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, dtype=torch.double, generator=source))
+    return players, look
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=list(PENALTIES))
+def test_every_penalty_reaches_the_weights(penalty: PenaltyFunction) -> None:
+    """A penalty is one number an image, or one in all, and moves weights as finite differences say."""
+    torch.manual_seed(4)
+    players, look = penalised(penalty)
+    value = look()
+    assert value.shape in {(6,), (1,)}
     value.mean().backward()
-    assert layer[1].weight.grad is not None
-    assert float(layer[1].weight.grad.abs().sum()) > 0
+    found = [(weight, weight.grad) for weight in players.parameters() if weight.grad is not None]
+    assert sum(float(gradient.abs().sum()) for _, gradient in found) > 0
+    for weight, gradient in found:
+        for place in (0, weight.numel() // 2):
+            sides = []
+            for step in (1e-6, -2e-6):
+                with torch.no_grad():
+                    weight.view(-1)[place] += step
+                sides.append(float(look().mean().detach()))
+            with torch.no_grad():
+                weight.view(-1)[place] += 1e-6
+            expected = (sides[0] - sides[1]) / 2e-6
+            assert float(gradient.view(-1)[place]) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 24), (2, 1, 1)], ids=str)
+@pytest.mark.parametrize("name", architectures())
+def test_every_architecture_has_both_players(name: str, shape: tuple[int, int, int]) -> None:
+    """G makes the shape from z; D judges what `features` ends with, one logit an image."""
+    cast = players(name, width=8)
+    recipe = recipes.gan().playing(**cast).bind(shape, 0, images=96, budget=1000).recipe
+    generator, discriminator = (recipe.game.keywords[who](shape, 0) for who in ("generator", "discriminator"))  # type: ignore[attr-defined]
+    images = generator(torch.randn(5, generator.z_dim))
+    assert images.shape == (5, *shape)
+    discriminator.eval()
+    layers = discriminator.features(images)
+    assert all(len(layer) == 5 for layer in layers)
+    logits = discriminator(images).per_image
+    assert logits.shape == (5,)
+    assert torch.equal(discriminator.judge(layers[-1]).per_image, logits)
+
+
+CHANGED = [
+    "dcgan+network=sngan",
+    "quick+network=dcgan",
+    "gan+loss=relativistic_average",
+    "dcgan+modify=spectral_norm",
+    "dcgan+modify=discriminate_minibatch+modify=minibatch_deviation",
+    "quick+packing=4",
+    "dcgan+unroll=2",
+    "lsgan+augment=diffaugment",
+    "dcgan+augment=ada",
+    "r3gan+augment=ada",
+    "gan+augment=instance_noise:0.2",
+    "gan+penalty=lecam:0.3+penalty=historical_averaging:0.1+penalty=label_smoothing:0.1",
+    "wgan_gp+penalty=drift:0.001+penalty=consistency:10",
+    "dcgan+generator_penalty=path_length:2:4+generator_penalty=orthogonal:0.0001",
+]
+
+
+@pytest.mark.parametrize("word", CHANGED)
+def test_every_change_plays_and_survives_its_file(word: str, devices: Devices) -> None:
+    recipe = recipe_named(word, **({"batch": 8} if word.startswith(("quick", "r3gan")) else {"batch": 8, "width": 8}))
+    fitted = recipe.bind((3, 16, 16), 0, images=96, budget=10_000)
+    assert fitted.recipe.name == word
+    again = from_json(json.loads(json.dumps(to_json(fitted))))
+    assert to_json(again) == to_json(fitted)
+    one, two = play(fitted, 4, devices).tensors(), play(again, 4, devices).tensors()
+    assert all(torch.equal(one[key], two[key]) for key in one)

@@ -236,7 +236,7 @@ def modes(
     /,
     *,
     recipes: str = "gan,dcgan,lsgan,r3gan",
-    protocol: Literal["quick", "exact", "own"] = "quick",
+    protocol: Literal["quick", "exact", "networks", "own"] = "quick",
     rounds: int | None = None,
     seeds: int = 5,
     first_seed: int = 0,
@@ -257,7 +257,8 @@ def modes(
     recipes
         Recipes to compare, separated by commas, changes and all: gan,pacgan+packing=3. Tests are against gan.
     protocol
-        exact is the papers', quick a shorter one with the same networks and optimiser, own leaves each recipe its own.
+        exact is the papers'; quick is shorter, with the same networks and optimiser for all; networks leaves each
+        recipe its own optimiser, own its own networks as well.
     rounds
         Rounds of each trial, in place of the protocol's.
     seeds

@@ -61,10 +61,16 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
         raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
     changes = []
     for key, value in pairs:
-        if key in accepted:
-            parameters[key] = _read(value, hints.get(key, str), f"{key} of {name}")
-        else:
-            changes.append((choose(key, [*accepted, *CHANGES], f"parameter or change of {name},"), value))
+        choose(key, [*accepted, *CHANGES], f"parameter or change of {name},")
+        try:
+            if key not in accepted:
+                changes.append((key, value))
+            else:
+                parameters[key] = _read(value, hints.get(key, str), f"{key} of {name}")
+        except UsageError:
+            if key not in CHANGES:  # a parameter of the same name knows fewer values
+                raise
+            changes.append((key, value))
     recipe = function(**parameters)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")

@@ -69,7 +69,7 @@ def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], now: Opt
 def _adam_direction(gradient: Tensor, moments: dict[str, Tensor], now: OptimizerState) -> Tensor:
     """Adam's step for a rate of 1 (Kingma & Ba 2015, algorithm 1)."""
     first, second = now.betas
-    count = moments.get("step", torch.zeros((), device=gradient.device)) + 1
+    count = moments.get("step", torch.zeros((), device=gradient.device)).double() + 1
     mean = first * moments.get("exp_avg", torch.zeros_like(gradient)) + (1 - first) * gradient
     square = second * moments.get("exp_avg_sq", torch.zeros_like(gradient)) + (1 - second) * gradient.square()
     moments.update(step=count, exp_avg=mean, exp_avg_sq=square)

@@ -1,0 +1,175 @@
+"""The game's own rules: packs, simultaneous play, feature matching, augmentation, looking ahead."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from conftest import noise_loader
+from sparring import recipes
+from sparring.augment.augmentation import Adaptive, Augmentation
+from sparring.augment.diffaugment import diffaugment
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.state import State
+from sparring.errors import UsageError
+from sparring.games.unconditional import UnconditionalGame
+from sparring.objectives.losses import wasserstein
+from sparring.recipe import Optim, Recipe, RecipeWarning, Term, Turn
+from sparring.recipes.spelling import recipe_named
+from test_contracts import play
+
+
+def fitted(recipe: Recipe, shape: tuple[int, int, int] = (1, 8, 8)) -> Any:
+    return recipe.bind(shape, 0, 96, 1000)
+
+
+def plain(**changes: Any) -> Recipe:
+    """Perceptrons and plain gradient steps."""
+    recipe = recipes.gan(width=8, batch=8).playing(**changes)
+    return recipe.but(optims={name: Optim(kind="sgd", rate=0.1) for name in ("generator", "discriminator")}, emas={})
+
+
+def test_d_sees_packs_of_neighbours(devices: Devices) -> None:
+    """Packs of two: D has twice the channels and judges the images 0 and 1, 2 and 3, ... together."""
+    bound = fitted(plain(packing=2))
+    state = State(bound, seed=0, device=devices.device)
+    shown: list[Tensor] = []
+    state.players["discriminator"].network.register_forward_pre_hook(lambda module, args: shown.append(args[0].clone()))
+    loader = noise_loader((1, 8, 8))
+    next(rounds(bound, loader, state=state, devices=devices))
+    assert [tuple(images.shape) for images in shown] == [(4, 2, 8, 8)] * 3  # reals, fakes, and G's fakes
+    reals, _ = loader.draw(0, 8, slice(0, 8))
+    assert torch.equal(shown[0][1, 1], reals[3, 0].float() / 127.5 - 1)
+
+
+def test_a_batch_that_does_not_split_is_refused(devices: Devices) -> None:
+    with pytest.raises(UsageError, match="a batch of 8 does not split into packs of 3; use 6 or 9"):
+        play(fitted(plain(packing=3)), 1, devices)
+
+
+def test_both_at_once_is_each_against_the_other_as_it_was(devices: Devices) -> None:
+    """One turn of both players against gradients taken apart, before anybody moved."""
+    bound = fitted(plain().but(turns=(Turn(("discriminator", "generator")),)))
+    state = State(bound, seed=0, device=devices.device)
+    generator, discriminator = (state.players[name].network for name in ("generator", "discriminator"))
+    before = {
+        name: {k: p.detach().clone() for k, p in net.named_parameters()}
+        for name, net in (("g", generator), ("d", discriminator))
+    }
+    seen: list[Tensor] = []
+    hook = generator.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach().clone()))
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    hook.remove()
+    after = {
+        name: {k: p.detach().clone() for k, p in net.named_parameters()}
+        for name, net in (("g", generator), ("d", discriminator))
+    }
+    with torch.no_grad():
+        for name, net in (("g", generator), ("d", discriminator)):
+            for key, parameter in net.named_parameters():
+                parameter.copy_(before[name][key])
+                parameter.requires_grad_()
+    real = noise_loader((1, 8, 8)).draw(0, 8, slice(0, 8))[0].float() / 127.5 - 1
+    fake = generator(seen[0])
+    theirs = (softplus(-discriminator(real).per_image) + softplus(discriminator(fake.detach()).per_image)).mean()
+    mine = softplus(-discriminator(fake).per_image).mean()
+    for net, loss, name in ((discriminator, theirs, "d"), (generator, mine, "g")):
+        named = dict(net.named_parameters())
+        for (key, old), gradient in zip(
+            named.items(), torch.autograd.grad(loss, list(named.values()), retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(after[name][key], old.detach() - 0.1 * gradient)
+
+
+def test_feature_matching_by_hand(devices: Devices) -> None:
+    """|mean f(x) - mean f(G(z))|^2 of D's last inner layer, as the round before any step reports it."""
+    bound = fitted(plain().but(turns=(Turn(("generator",), (Term("feature_matching"),)),)))
+    state = State(bound, seed=0, device=devices.device)
+    inner: list[Tensor] = []
+    discriminator: Any = state.players["discriminator"].network
+    discriminator.layers[-1].register_forward_hook(lambda module, args, out: inner.append(out.detach().clone()))
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    expected = (inner[0].mean(0) - inner[1].mean(0)).square().sum()
+    assert state.notes.means()["generator/feature_matching"] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_terms_that_do_not_exist_are_named(devices: Devices) -> None:
+    with pytest.raises(UsageError, match="no term 'cycle'; it has adversarial and feature_matching"):
+        play(fitted(plain().but(turns=(Turn(("generator",), (Term("cycle"),)),))), 1, devices)
+
+
+def test_zero_strength_is_no_augmentation(devices: Devices) -> None:
+    """The same weights as without: draws for augmentation take nothing from those of z."""
+    augment = Augmentation(diffaugment, 0.0)
+    with_it, without = (play(fitted(plain(augment=a), (3, 8, 8)), 3, devices).tensors() for a in (augment, None))
+    names = [name for name in without if ".weights." in name]
+    assert len(names) > 8
+    for name in names:
+        torch.testing.assert_close(with_it[name], without[name], rtol=1e-6, atol=1e-7)
+
+
+def test_the_controller_hears_d(devices: Devices) -> None:
+    """ADA's strength moves once in four rounds, and is reported."""
+    recipe = plain(augment=Augmentation(diffaugment, Adaptive(over=160.0, target=0.01)))
+    state = play(fitted(recipe, (3, 8, 8)), 9, devices)
+    moved = float(state.game.state["strength"]) / 0.2  # 8 images x 4 rounds / 160 at a time
+    assert moved == pytest.approx(round(moved), abs=1e-5)
+    assert 0 <= state.notes.means()["augmentation"] <= 1
+    assert int(state.game.state["turns"]) == 1  # nine rounds: two decisions and one more
+
+
+def test_logits_without_an_origin_cannot_lead_a_controller() -> None:
+    with pytest.raises(UsageError, match="no origin"):
+        UnconditionalGame(
+            generator=partial(int), discriminator=partial(int), loss=wasserstein,  # type: ignore[arg-type]
+            augment=Augmentation(diffaugment, Adaptive(over=100.0)),
+        )  # fmt: skip
+
+
+def test_points_are_not_augmented_like_images() -> None:
+    with pytest.raises(UsageError, match="points of the plane cannot be augmented"):
+        recipe_named("gan+augment=diffaugment").bind((2, 1, 1), 0, 96, 1000)
+    recipe_named("gan+augment=instance_noise:0.1").bind((2, 1, 1), 0, 96, 1000)
+
+
+def test_looking_ahead_changes_what_g_does_and_not_d(devices: Devices) -> None:
+    """In the first round D moves alike, whether G looks ahead or not; G does not."""
+    far, near = (play(fitted(plain(unroll=k)), 1, devices).tensors() for k in (3, 0))
+    for who, alike in (("discriminator", True), ("generator", False)):
+        names = [name for name in near if name.startswith(f"players.{who}.weights")]
+        assert all(torch.equal(far[name], near[name]) for name in names) is alike
+
+
+def test_batch_norm_under_a_penalty_of_single_images_is_warned_of() -> None:
+    with pytest.warns(RecipeWarning, match="the discriminator has batch norm, so r1 cannot mean"):
+        recipe_named("dcgan+penalty=r1:10").bind((1, 16, 16), 0, 96, 1000)
+    recipe_named("r3gan+network=dcgan").bind((1, 16, 16), 0, 96, 1000)  # built without batch norm, without a word
+
+
+def test_penalties_are_per_pack(devices: Devices) -> None:
+    """R1 of a pack is half the squared gradient over all of its images, against autograd on D alone."""
+    bound = fitted(recipe_named("gan+penalty=r1:1", width=8, batch=8).playing(packing=2))
+    state = State(bound, seed=0, device=devices.device)
+    judge = copy.deepcopy(state.players["discriminator"].network)
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    reals = noise_loader((1, 8, 8)).draw(0, 8, slice(0, 8))[0].float() / 127.5 - 1
+    packs = reals.view(4, 2, 8, 8).requires_grad_()
+    (gradient,) = torch.autograd.grad(judge(packs).per_image.sum(), packs)
+    expected = float(gradient.square().sum() / 2 / 4)
+    assert state.notes.means()["discriminator/r1"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_kept_between_turns_is_not_kept_between_rounds(devices: Devices) -> None:
+    """quick's G goes on from D's fakes of the same round: resuming after any round needs nothing of it."""
+    bound = fitted(recipes.quick(width=8, batch=8))
+    state = State(bound, seed=0, device=devices.device)
+    for _ in itertools.islice(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices), 2):
+        assert state.game._kept is None  # type: ignore[attr-defined]

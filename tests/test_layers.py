@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "sparring"
 FLOORS = [
     {"__main__", "cli", "__init__", "studio"},
     {"training", "modes", "comparison", "lab"},
-    {"evaluation", "diagnosis", "latent", "share", "report"},
+    {"evaluation", "diagnosis", "latent", "share", "report", "trials"},
     {"recipes"},
     {"engine", "games"},
     {"recipe", "recipe_file"},

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparring import __version__
+from sparring.cli.benchmarks import compare, modes
 from sparring.cli.train_command import Json, Trust, answer, train_command
 from sparring.errors import SparringError, UsageError
 
@@ -27,6 +28,10 @@ app = App(
     help_format="markdown",
     result_action="return_value",
 )
+
+
+app.command(modes)
+app.command(compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -227,62 +232,6 @@ def evaluate(
     )
     scores = measure(subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
-
-
-@app.command
-def modes(
-    data: Annotated[Literal["ring8", "grid25", "grid100", "stacked-mnist"], Parameter(help="Known modes to find.")],
-    digits: str | None = None,
-    /,
-    *,
-    recipes: str = "gan,dcgan,lsgan,r3gan",
-    protocol: Literal["quick", "exact", "networks", "own"] = "quick",
-    rounds: int | None = None,
-    seeds: int = 5,
-    first_seed: int = 0,
-    jobs: int = 1,
-    threads: int = 1,
-    out: Path | None = None,
-    samples: Path | None = None,
-    json: Json = False,
-) -> None:
-    """Count the modes that recipes reach, over seeds, under a published protocol or a quick one.
-
-    Example: `sparring modes ring8 --recipes gan,pacgan,r3gan --seeds 5 --jobs 2 --out modes/ring8`
-
-    Parameters
-    ----------
-    digits
-        For stacked-mnist: the folder or name of MNIST.
-    recipes
-        Recipes to compare, separated by commas, changes and all: gan,pacgan+packing=3. Tests are against gan.
-    protocol
-        exact is the papers'; quick is shorter, with the same networks and optimiser for all; networks leaves each
-        recipe its own optimiser, own its own networks as well.
-    rounds
-        Rounds of each trial, in place of the protocol's.
-    seeds
-        Trials of each recipe.
-    first_seed
-        The first seed.
-    jobs
-        Trials side by side.
-    threads
-        CPU threads of each trial.
-    out
-        Folder for trials, summary, table and picture; trials that are there are not played again.
-    samples
-        Folder for a picture of each recipe's samples, where there is no --out.
-    """
-    from sparring.modes import run_modes
-    from sparring.modes.table import as_markdown
-
-    say = Console(stderr=True, highlight=False, soft_wrap=True).print
-    summary = run_modes(
-        data, recipes.split(","), protocol=protocol, rounds=rounds, seeds=range(first_seed, first_seed + seeds),
-        out=out, samples=samples, digits=digits, jobs=jobs, threads=threads, say=say,
-    )  # fmt: skip
-    answer(summary.to_json(), json, as_markdown(summary))
 
 
 def _numbers(text: str) -> list[int]:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from sparring.errors import UsageError
 
-__all__ = ["Json", "Trust", "answer", "train_command"]
+__all__ = ["Json", "Trust", "answer", "size_of", "train_command"]
 
 Trust = Annotated[
     tuple[str, ...],
@@ -100,7 +100,7 @@ def _train(
     run = train(
         chosen,
         data,
-        size=_size(size),
+        size=size_of(size),
         channels=int(channels) if channels in ("1", "3", "4") else channels,  # type: ignore[arg-type]
         images=images,
         minutes=minutes,
@@ -174,7 +174,7 @@ def _train_with(extra: list[inspect.Parameter]) -> Callable[..., None]:
     return train
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None) -> tuple[int, int] | None:
     """`64` or `48x64` as (height, width)."""
     if text is None:
         return None

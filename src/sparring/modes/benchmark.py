@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
-from sparring.errors import SparringError, UsageError
+from sparring.errors import UsageError
 from sparring.modes.picture import draw_samples, sheet
 from sparring.modes.protocols import PROTOCOLS, SETS, Protocol
 from sparring.modes.table import Summary, as_markdown, summarise
 from sparring.modes.trial import Trial, control, play_trial
 from sparring.names import choose
 from sparring.pictures import png
+from sparring.trials import Journal, side_by_side
 
 __all__ = ["protocol_of", "run_modes"]
 
@@ -50,13 +46,13 @@ def run_modes(
     chosen = protocol_of(data, protocol, rounds)
     folder = None if out is None else Path(out)
     pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
-    done = _read(folder)
+    journal = Journal(folder)
+    done = [Trial.from_json(plain) for plain in journal.read()]
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [pair for pair in wanted if not any(_is(trial, data, chosen, *pair) for trial in done)]
     for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, pictures=pictures):
         done.append(trial)
-        if folder is not None:
-            _append(folder, trial)
+        journal.append(trial.to_json())
         say(_line(trial))
     asked = [trial for trial in done if any(_is(trial, data, chosen, *pair) for pair in wanted)]
     summary = summarise(data, chosen, asked, control(data, chosen, digits=digits))
@@ -89,55 +85,34 @@ def _play_all(
     jobs: int,
     threads: int,
     pictures: Path | None,
-) -> Iterable[Trial]:
+) -> Iterator[Trial]:
     """The trials, as they end."""
-    if jobs == 1:
-        devices = Devices("cpu", threads)
-        for word, seed in pairs:
-            trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits)
-            _keep_samples(pictures, trial, samples)
-            yield trial
+    if jobs > 1:
+        commands = [_command(data, protocol, *pair, digits=digits, pictures=pictures) for pair in pairs]
+        for answer in side_by_side(commands, jobs=jobs, threads=threads):
+            yield Trial.from_json(answer["trials"][0])
         return
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(
-            lambda pair: _play_apart(data, protocol, *pair, digits=digits, threads=threads, pictures=pictures), pairs
-        )
+    devices = Devices("cpu", threads)
+    for word, seed in pairs:
+        trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits)
+        _keep_samples(pictures, trial, samples)
+        yield trial
 
 
-def _play_apart(
-    data: str, protocol: Protocol, word: str, seed: int, *, digits: Any, threads: int, pictures: Path | None
-) -> Trial:
-    """One trial in a process of its own, which answers in JSON."""
-    words = [sys.executable, "-m", "sparring", "modes", data, *([str(digits)] if digits else [])]
-    words += ["--recipes", word, "--seeds", "1", "--first-seed", str(seed), "--threads", str(threads), "--json"]
+def _command(
+    data: str, protocol: Protocol, word: str, seed: int, *, digits: str | Path | None, pictures: Path | None
+) -> list[str]:
+    """One trial as words for sparring."""
+    words = ["modes", data, *([str(digits)] if digits else []), "--recipes", word]
+    words += ["--seeds", "1", "--first-seed", str(seed)]
     words += ["--protocol", protocol.name.partition("-")[0], "--rounds", str(protocol.rounds)]
-    if pictures is not None:
-        words += ["--samples", str(pictures)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no word"]
-        raise SparringError(f"{word} with seed {seed} failed: {reason[0].removeprefix('sparring: ')}")
-    return Trial.from_json(json.loads(done.stdout)["trials"][0])
+    return words + (["--samples", str(pictures)] if pictures is not None else [])
 
 
 def _keep_samples(pictures: Path | None, trial: Trial, samples: Tensor) -> None:
     """A picture of the samples of the first seed."""
     if pictures is not None and trial.seed == 0:
         draw_samples(pictures, trial, samples)
-
-
-def _read(folder: Path | None) -> list[Trial]:
-    """The trials that a folder holds."""
-    if folder is None or not (folder / "trials.jsonl").exists():
-        return []
-    return [Trial.from_json(json.loads(line)) for line in (folder / "trials.jsonl").read_text().splitlines()]
-
-
-def _append(folder: Path, trial: Trial) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "trials.jsonl").open("a") as file:
-        file.write(json.dumps(trial.to_json()) + "\n")
 
 
 def _is(trial: Trial, data: str, protocol: Protocol, word: str, seed: int) -> bool:

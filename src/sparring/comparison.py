@@ -1,0 +1,259 @@
+"""Recipes compared seed by seed, on the same data in the same order and from the same z: do they differ?
+
+A seed fixes every draw of a run, so that the trainings of a pair differ in their recipes alone. The answer may well be
+that there is no evidence of a difference.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.chance import permutation
+from sparring.data import open_data, split_held_out
+from sparring.data.loader import Loader
+from sparring.data.points import MIXTURES
+from sparring.engine.checkpoint import write_durably
+from sparring.engine.devices import Devices
+from sparring.engine.pace import measure_pace
+from sparring.engine.rounds import rounds
+from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.state import State
+from sparring.errors import DivergedError, UsageError
+from sparring.evaluation import evaluate
+from sparring.metrics.intervals import student
+from sparring.metrics.modes import count_modes
+from sparring.metrics.significance import larger_paired
+from sparring.pictures import grid, png
+from sparring.recipes.spelling import recipe_named
+from sparring.trials import Journal, side_by_side
+
+__all__ = ["Comparison", "Difference", "Setting", "as_markdown", "compare"]
+
+HIGHER_IS_BETTER = {"modes": True, "near": True, "KL": False, "fid": False, "kid": False}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trainings of a comparison share.
+
+    `images` or `minutes` is the budget of each; `subset` trains on so many of the training images; `n` images are
+    drawn for the scores, against the held-out reals (against the training images where there are none held out).
+    """
+
+    data: str | None = None
+    size: tuple[int, int] | None = None
+    images: int | None = None
+    minutes: float | None = None
+    subset: int | None = None
+    n: int = 5000
+    features: str | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Second minus first in one measure: the mean over pairs, its 95 % interval, and two-sided p by exchanged signs."""
+
+    measure: str
+    first: str
+    second: str
+    means: tuple[float, float]
+    gap: float
+    low: float
+    high: float
+    p: float
+    pairs: int
+
+    def sentence(self) -> str:
+        """What can be said of it."""
+        least = 2 / 2**self.pairs
+        shown = f"{self.gap:+.3g} [{self.low:.3g}, {self.high:.3g}] over {self.pairs} pairs, p {self.p:.3g}"
+        if self.p >= 0.05:
+            few = f"; {self.pairs} pairs cannot give a p below {least:.2g}" if least >= 0.05 else ""
+            return f"{self.measure}: no evidence of a difference ({shown}{few})"
+        better = (self.gap > 0) is HIGHER_IS_BETTER[self.measure]
+        return f"{self.measure}: {self.second} is {'better' if better else 'worse'} than {self.first} ({shown})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The trials, as plain values, and what they say of each recipe against the first."""
+
+    setting: Setting
+    recipes: tuple[str, ...]
+    trials: tuple[dict[str, Any], ...]
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "setting": asdict(self.setting),
+            "recipes": list(self.recipes),
+            "trials": list(self.trials),
+            "differences": [{**asdict(d), "verdict": d.sentence()} for d in self.differences],
+        }
+
+
+def compare(
+    recipes: Sequence[str],
+    *,
+    setting: Setting,
+    seeds: Iterable[int] = range(5),
+    out: str | Path | None = None,
+    samples: str | Path | None = None,
+    jobs: int = 1,
+    threads: int = 1,
+    say: Callable[[str], None] = print,
+) -> Comparison:
+    """Train every recipe with every seed, score it, and test the differences from the first.
+
+    With `out`, trials that are there already are not played again, and the folder gets `trials.jsonl`,
+    `comparison.json`, `table.md` and a picture of each trial's samples (`samples` is a folder for these alone). `jobs`
+    run side by side.
+    """
+    if len(set(recipes)) < len(recipes):
+        raise UsageError("a recipe against itself with the same seeds is the same run; name two different ones")
+    if (setting.images is None) == (setting.minutes is None):
+        raise UsageError("all trainings need the same budget; give either images or minutes")
+    folder, seeds = (None if out is None else Path(out)), list(seeds)
+    pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
+    journal, shared = Journal(folder), asdict(setting) | {"size": list(setting.size) if setting.size else None}
+    done = {(t["recipe"], t["seed"]): t for t in journal.read() if t["setting"] == shared}
+    wanted = [(word, seed) for seed in seeds for word in recipes]
+    left = [pair for pair in wanted if pair not in done]
+    for trial in _play_all(left, setting, shared, jobs=jobs, threads=threads, pictures=pictures):
+        done[trial["recipe"], trial["seed"]] = trial
+        journal.append(trial)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in trial["values"].items())
+        say(f"{trial['recipe']}, seed {trial['seed']}: {values} ({trial['seen']:,} images, {trial['seconds']:.0f} s)")
+    trials = tuple(done[pair] for pair in wanted)
+    found = Comparison(setting, tuple(recipes), trials, tuple(_differences(recipes, seeds, done)))
+    if folder is not None:
+        write_durably(folder / "comparison.json", (json.dumps(found.to_json(), indent=1) + "\n").encode())
+        write_durably(folder / "table.md", as_markdown(found).encode())
+    return found
+
+
+def as_markdown(found: Comparison) -> str:
+    """Scores by recipe and seed, and the verdicts."""
+    names = list(found.trials[0]["values"])
+    seeds = list(dict.fromkeys(trial["seed"] for trial in found.trials))
+    lines = [f"| recipe | seed | {' | '.join(names)} | images |", "|---" * (3 + len(names)) + "|"]
+    for word in found.recipes:
+        for trial in (t for t in found.trials if t["recipe"] == word):
+            values = " | ".join(f"{trial['values'][name]:.4g}" for name in names)
+            lines.append(f"| `{word}` | {trial['seed']} | {values} | {trial['seen']:,} |")
+    lines.append("")
+    lines += [f"* {difference.sentence()}" for difference in found.differences]
+    if not found.differences and len(found.recipes) > 1:
+        lines.append(f"* {len(seeds)} seed{'s' * (len(seeds) > 1)} cannot be tested; give at least 2")
+    return "\n".join(lines) + "\n"
+
+
+def _play_all(
+    pairs: Sequence[tuple[str, int]],
+    setting: Setting,
+    shared: Mapping[str, Any],
+    *,
+    jobs: int,
+    threads: int,
+    pictures: Path | None,
+) -> Iterator[dict[str, Any]]:
+    """The trials, as they end."""
+    if jobs > 1:
+        commands = [_command(setting, word, seed, pictures) for word, seed in pairs]
+        for answer in side_by_side(commands, jobs=jobs, threads=threads):
+            yield {**answer["trials"][0], "setting": shared}
+        return
+    devices = Devices("cpu", threads)
+    for word, seed in pairs:
+        yield {**_play(setting, word, seed, devices, pictures), "setting": shared}
+
+
+def _command(setting: Setting, word: str, seed: int, pictures: Path | None) -> list[str]:
+    """One trial as words for sparring."""
+    words = ["compare", word, "--seeds", "1", "--first-seed", str(seed), "-n", str(setting.n)]
+    flags: dict[str, object] = {
+        "data": setting.data,
+        "images": setting.images,
+        "minutes": setting.minutes,
+        "subset": setting.subset,
+    }
+    flags |= {"features": setting.features, "size": "x".join(map(str, setting.size)) if setting.size else None}
+    flags |= {"samples": pictures}
+    return words + [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
+
+
+def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Path | None) -> dict[str, Any]:
+    """One training and its scores."""
+    begun, recipe = time.perf_counter(), recipe_named(word)
+    dataset = open_data(setting.data, size=setting.size)
+    split = split_held_out(dataset)
+    train = split.train
+    if setting.subset is not None:
+        if not 2 <= setting.subset <= len(train):
+            raise UsageError(f"a subset of {setting.subset} images cannot be; give a number from 2 to {len(train)}")
+        train = train[permutation(len(train), 0, "subset")[: setting.subset]]
+    loader = Loader(dataset, train, seed=seed, mirror=recipe.mirror)
+    facts = (dataset.shape, len(dataset.classes), len(train))
+    budget = setting.images or 0
+    if setting.minutes is not None:
+        budget = measure_pace(recipe.bind(*facts, budget=200_000), loader, devices).images(setting.minutes)
+    bound = recipe.bind(*facts, budget=budget)
+    state = State(bound, seed=seed, device=devices.device)
+    diverged = False
+    try:
+        for _ in rounds(bound, loader, seed=seed, state=state, devices=devices, until=budget):
+            pass
+    except DivergedError:
+        diverged = True
+    player = state.players[recipe.sampler]
+    generator = TrainedGenerator(player.average or player.network)
+    if pictures is not None:
+        picture = grid(generator.sample(2500 if dataset.points else 64))
+        write_durably(pictures / f"{word}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
+    reals = dataset.images(split.held_out if len(split.held_out) >= 2 else train)
+    values = _scores(generator, dataset.name, reals, setting)
+    seconds = round(time.perf_counter() - begun, 1)
+    return {
+        "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": diverged
+    }  # fmt: skip
+
+
+def _scores(generator: TrainedGenerator, data: str, reals: Tensor, setting: Setting) -> dict[str, float]:
+    """The measures that suit the data."""
+    if data in MIXTURES:
+        mixture = MIXTURES[data]
+        count = count_modes(generator.sample(2500).flatten(1), torch.as_tensor(mixture.centres), mixture.sigma)
+        most = math.log(count.modes)  # as bad as a single mode, where nothing is near any
+        divergence = most if math.isnan(count.divergence) else count.divergence
+        return {"modes": float(count.captured), "near": count.near, "KL": divergence}
+    found = evaluate(generator, reals, metrics=("fid", "kid"), n=setting.n, features=setting.features)
+    return {score.name: score.value for score in found}
+
+
+def _differences(
+    recipes: Sequence[str], seeds: Sequence[int], done: Mapping[tuple[str, int], Mapping[str, Any]]
+) -> Iterator[Difference]:
+    """Every recipe against the first, in every measure; nothing where there are fewer than two pairs."""
+    if len(seeds) < 2:
+        return
+    first = recipes[0]
+    for second in recipes[1:]:
+        for measure in done[first, seeds[0]]["values"]:
+            one, two = ([float(done[word, seed]["values"][measure]) for seed in seeds] for word in (first, second))
+            gaps = [b - a for a, b in zip(one, two, strict=True)]
+            gap = statistics.fmean(gaps)
+            reach = student(len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
+            p = min(1.0, 2 * min(larger_paired(two, one), larger_paired(one, two)))
+            means = (statistics.fmean(one), statistics.fmean(two))
+            yield Difference(measure, first, second, means, gap, gap - reach, gap + reach, p, len(gaps))

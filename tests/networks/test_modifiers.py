@@ -1,0 +1,86 @@
+"""Changes of a discriminator: spectral norm, minibatch discrimination and deviation, by definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.networks import dcgan, mlp, r3gan
+from sparring.networks.modifiers import (
+    MinibatchDeviation,
+    MinibatchDiscrimination,
+    discriminate_minibatch,
+    minibatch_deviation,
+    spectral_norm,
+)
+
+SHAPE = (1, 8, 8)
+JUDGES: dict[str, Any] = {
+    "mlp": lambda: mlp.Discriminator(SHAPE, width=16),
+    "dcgan": lambda: dcgan.Discriminator(SHAPE, width=4, batch_norm=False),
+    "r3gan": lambda: r3gan.Discriminator(SHAPE, width=16),
+}
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_spectral_norm_makes_every_largest_singular_value_one(name: str) -> None:
+    network = spectral_norm(JUDGES[name](), SHAPE).train()
+    for _ in range(300):  # each use is one step of the power method
+        network(torch.randn(2, *SHAPE))
+    network.eval()
+    weights = [m.weight for m in network.modules() if isinstance(getattr(m, "weight", None), Tensor)]
+    values = [
+        float(torch.linalg.svdvals(w.flatten(1))[0].detach()) for w in weights if w.dim() > 1 and w.abs().sum() > 0
+    ]
+    assert len(values) >= 2
+    assert values == pytest.approx([1.0] * len(values), rel=0.02)
+
+
+def test_spectral_norm_takes_one_power_step_a_use() -> None:
+    """Miyato et al. 2018, algorithm 1, by hand from the stored u and v."""
+    layer = nn.Linear(5, 4, bias=False)
+    spectral_norm(layer, SHAPE)
+    layer.train()
+    weight = layer.parametrizations.weight.original.detach()  # type: ignore[union-attr, index]
+    u = layer.parametrizations.weight[0]._u.clone()  # type: ignore[union-attr, index]
+    v = torch.nn.functional.normalize(weight.t() @ u, dim=0)
+    u = torch.nn.functional.normalize(weight @ v, dim=0)
+    torch.testing.assert_close(layer.weight.detach(), weight / (u @ weight @ v), rtol=1e-5, atol=1e-7)
+
+
+def test_minibatch_discrimination_by_hand() -> None:
+    """Two kernels of one dimension each: o_b = sum over the others of exp(-|M_ib - M_jb|)."""
+    layer = MinibatchDiscrimination(2, kernels=2, dim=1)
+    with torch.no_grad():
+        layer.tensor.copy_(torch.eye(2))
+    features = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 2.0]])
+    e = torch.exp(-torch.tensor([0.0, 1.0, 2.0, 3.0]))
+    expected = torch.stack([e[[1, 0]] + e[[3, 2]], e[[1, 0]] + e[[2, 2]], e[[3, 2]] + e[[2, 2]]])
+    torch.testing.assert_close(layer(features).detach(), expected)
+
+
+def test_minibatch_deviation_by_hand() -> None:
+    """Four images in groups of two: 0 with 2 and 1 with 3; the deviation of two numbers is half their distance."""
+    features = torch.tensor([[0.0, 0.0], [5.0, 1.0], [2.0, 4.0], [5.0, 3.0]])
+    found = MinibatchDeviation(2)(features)
+    torch.testing.assert_close(found[:, 0], torch.tensor([1.5, 0.5, 1.5, 0.5]), atol=1e-3, rtol=0)
+    assert MinibatchDeviation(4)(features[:3]).shape == (3, 1)  # 4 does not divide 3: one group of three
+    assert MinibatchDeviation(4)(features[:1]).shape == (1, 1)
+
+
+@pytest.mark.parametrize("modify", [discriminate_minibatch, minibatch_deviation])
+@pytest.mark.parametrize("name", JUDGES)
+def test_the_statistic_is_concatenated_to_the_last_layer(name: str, modify: Any) -> None:
+    """The same logits as a linear head on [features, statistic]; the rest of D is untouched."""
+    torch.manual_seed(0)
+    network = JUDGES[name]()
+    aware = modify(network, SHAPE)
+    images = torch.randn(6, *SHAPE)
+    last = network.features(images)[-1]
+    statistic = aware.statistic(last.flatten(1))
+    expected = network.judge(last).per_image + (statistic @ aware.head.weight.t()).squeeze(1)
+    torch.testing.assert_close(aware(images).per_image, expected)
+    assert torch.equal(aware.features(images)[-1][:, -statistic.shape[1] :], statistic)

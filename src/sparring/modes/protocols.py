@@ -63,6 +63,13 @@ _PLANE = {
         words="ours, with PacGAN's networks and optimiser: 10,000 rounds of 100 packs, one player after the other, "
         "averaged weights",
     ),
+    "networks": Protocol(
+        "networks",
+        "pacgan",
+        batch=100,
+        rounds=10_000,
+        words="ours, with PacGAN's networks: 10,000 rounds of 100 packs, each recipe's own optimiser, averaged weights",
+    ),
     "own": Protocol(
         "own", None, rounds=10_000, words="ours: each recipe's own players and optimiser, averaged weights"
     ),

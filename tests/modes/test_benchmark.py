@@ -1,0 +1,155 @@
+"""`sparring modes`: trials, protocols, tables; tiny lengths, real code."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sparring.data import open_data
+from sparring.errors import DataError, FileUnusableError, UsageError
+from sparring.metrics.modes import ModeCount
+from sparring.modes import PROTOCOLS, SETS, run_modes
+from sparring.modes.benchmark import protocol_of
+from sparring.modes.digits import StackedDigits, modes_of
+from sparring.modes.protocols import rebased
+from sparring.modes.table import Mean, as_markdown, summarise
+from sparring.modes.trial import Trial
+from sparring.recipes.spelling import recipe_named
+from sparring.trials import Journal
+
+
+def silent(text: str) -> None:
+    """Nobody listens."""
+
+
+def trial(word: str, seed: int, captured: int, near: float) -> Trial:
+    return Trial("ring8", "quick", word, seed, 10, ModeCount(8, captured, near, 1.0, 0.1), 1.0)
+
+
+def test_trials_are_kept_and_not_played_again(folder: Path) -> None:
+    said: list[str] = []
+    first = run_modes("ring8", ["gan", "lsgan"], rounds=3, seeds=range(2), out=folder, say=said.append)
+    assert len(said) == 4
+    again = run_modes("ring8", ["gan", "lsgan"], rounds=3, seeds=range(2), out=folder, say=said.append)
+    assert len(said) == 4
+    assert [t.to_json() for t in again.trials] == [t.to_json() for t in first.trials]
+    assert {p.name for p in folder.iterdir()} == {"trials.jsonl", "summary.json", "table.md", "samples", "samples.png"}
+    assert "NaN" not in (folder / "summary.json").read_text()
+    more = run_modes("ring8", ["gan"], rounds=4, seeds=range(1), out=folder, say=said.append)
+    assert len(said) == 5  # another length is another protocol
+    assert more.protocol.name == "quick-4"
+
+
+def test_the_same_seed_is_the_same_trial() -> None:
+    one, two, other = (
+        run_modes("grid25", ["pacgan"], rounds=4, seeds=[seed], say=silent).trials[0].to_json() for seed in (0, 0, 1)
+    )
+    for found in (one, two, other):
+        del found["seconds"]
+    assert json.dumps(one) == json.dumps(two)
+    assert json.dumps(one) != json.dumps(other)
+
+
+def test_exact_is_pacgans_protocol() -> None:
+    """100 packs, Adam 1e-4 (0.8, 0.999), both players at once, 400,000 rounds, 2,500 samples (the authors' code)."""
+    exact = PROTOCOLS["ring8"]["exact"]
+    assert (exact.rounds, exact.samples, exact.points) == (400_000, 2500, 100_000)
+    recipe = rebased(recipe_named("pacgan+packing=3"), exact).bind((2, 1, 1), 0, 100_000, 1000).recipe
+    assert recipe.batch == 300
+    assert [turn.players for turn in recipe.turns] == [("discriminator", "generator")]
+    optim = recipe.optims["generator"]
+    assert (optim.rate, optim.betas, optim.eps) == (1e-4, (0.8, 0.999), 1e-8)
+    generator, discriminator = recipe.game().build((2, 1, 1), 0).values()
+    assert [tuple(p.shape) for n, p in generator.named_parameters() if p.dim() > 1] == [
+        (400, 2), (400, 400), (400, 400), (400, 400), (2, 400)
+    ]  # fmt: skip
+    assert [tuple(p.shape) for n, p in discriminator.named_parameters() if p.dim() > 1] == [
+        (1000, 6), (1000, 200), (1000, 200), (1, 200)
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="both players move at once, which wgan does not"):
+        rebased(recipe_named("wgan"), exact)
+
+
+def test_metz_networks_have_the_published_sizes() -> None:
+    """D of 2, 4, 8 channels against G of 64, 32, 16, 8 (a quarter), at 28 pixels by way of 14, 7 and 4."""
+    recipe = rebased(recipe_named("gan"), PROTOCOLS["stacked-mnist"]["exact"]).bind((3, 28, 28), 0, 100, 1000).recipe
+    generator, discriminator = recipe.game().build((3, 28, 28), 0).values()
+    assert [p.shape[0] for n, p in discriminator.named_parameters() if p.dim() == 4] == [2, 4, 8]
+    assert generator(torch.randn(2, 256)).shape == (2, 3, 28, 28)
+    assert generator.entry.out_features == 64 * 4 * 4
+
+
+def test_every_set_has_every_protocol() -> None:
+    for name in SETS:
+        assert set(PROTOCOLS[name]) == {"exact", "quick", "networks", "own"}
+    with pytest.raises(UsageError, match="did you mean 'ring8'"):
+        protocol_of("ring9", "quick")
+    with pytest.raises(UsageError, match="-1 rounds cannot be"):
+        protocol_of("ring8", "quick", -1)
+
+
+def test_stacked_digits(folder: Path) -> None:
+    """Triples of digits, known by their labels; the shipped classifier reads a colour at a time."""
+    random = np.random.default_rng(0)
+    np.savez(
+        folder / "digits.npz",
+        images=random.integers(0, 256, (200, 28, 28), dtype=np.uint8),
+        labels=np.arange(200) % 10,
+    )
+    digits = open_data(folder / "digits.npz")
+    stacked = StackedDigits(digits, seed=3, count=500)
+    images, modes = stacked.images(torch.arange(500)), stacked.modes(torch.arange(500))
+    assert images.shape == (500, 3, 28, 28)
+    assert torch.equal(images[7], StackedDigits(digits, seed=3, count=500).images(torch.tensor([7]))[0])
+    assert int(modes.min()) >= 0
+    assert 350 < len(modes.unique()) < 420  # 500 draws of 1,000: 1000 (1 - e^-1/2) = 393
+    assert int(modes_of(images[:9]).max()) < 1000
+    with pytest.raises(DataError, match="not a set of grey digits"):
+        StackedDigits(open_data("ring8", count=100), seed=0)
+
+
+def test_intervals_and_tests_by_hand() -> None:
+    """Six of ten modes against eight, five seeds each: one way of 252 is as extreme, three measures are corrected."""
+    trials = [trial("gan", k, 6 - k % 2, 0.5) for k in range(5)] + [trial("pacgan", k, 8, 0.5) for k in range(5)]
+    summary = summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, ModeCount(8, 8, 0.98, 1.0, 0.0))
+    gan, pacgan = summary.rows
+    assert gan.means["captured"].value == pytest.approx(5.6)
+    assert gan.means["captured"].low == pytest.approx(5.6 - 2.776 * math.sqrt(0.3 / 5), rel=1e-3)
+    assert pacgan.better["captured"] == pytest.approx(3 / 252)
+    assert pacgan.better["near"] == 1.0
+    table = as_markdown(summary)
+    assert "| `pacgan` | 5 | 8.0 (8.0 to 8.0) |" in table
+    assert "modes (p 0.012)" in table
+    assert "98.89 %" in table
+    assert "Lin et al. 2018" in table
+
+
+def test_no_effect_is_said() -> None:
+    trials = [trial(word, k, 6 + k % 2, 0.5) for word in ("gan", "lsgan") for k in range(5)]
+    table = as_markdown(summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, ModeCount(8, 8, 0.98, 1.0, 0.0)))
+    assert "| no effect |" in table
+    assert "No evidence of an improvement for `lsgan`." in table
+
+
+def test_one_value_has_no_interval() -> None:
+    assert math.isnan(Mean.of([3.0]).low)
+    assert math.isnan(Mean.of([3.0, math.nan]).value)
+
+
+def test_a_torn_journal_goes_on_and_a_damaged_one_is_refused(folder: Path) -> None:
+    journal = Journal(folder)
+    journal.append({"a": 1})
+    journal.append({"a": 2})
+    with (folder / "trials.jsonl").open("a") as file:
+        file.write('{"a": 3')
+    assert journal.read() == [{"a": 1}, {"a": 2}]
+    journal.append({"a": 4})
+    assert journal.read() == [{"a": 1}, {"a": 2}, {"a": 4}]
+    (folder / "trials.jsonl").write_text("nonsense\n")
+    with pytest.raises(FileUnusableError, match="damaged"):
+        journal.read()

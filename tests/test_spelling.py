@@ -1,0 +1,61 @@
+"""Recipes in one word."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparring.errors import UsageError
+from sparring.recipe_file import to_json
+from sparring.recipes.changes import CHANGES
+from sparring.recipes.spelling import recipe_named
+
+WRONG = {
+    "dcgn": "there is no recipe 'dcgn'; did you mean 'dcgan'",
+    "dcgan+wdth=3": "did you mean 'width'",
+    "dcgan+width": "says nothing",
+    "dcgan+width=wide": "'wide' is no value for width of dcgan; it takes int",
+    "dcgan+upsample=bilinear": "takes transposed, nearest",
+    "dcgan+loss=hing": "there is no loss 'hing'; did you mean 'hinge'",
+    "dcgan+network=resnet": "there is no network 'resnet'",
+    "dcgan+penalty=r1:much": "'much' is no number",
+    "dcgan+penalty=r3": "there is no penalty 'r3'",
+    "dcgan+augment=ado": "there is no augmentation 'ado'; did you mean 'ada'",
+    "dcgan+modify=spectral": "there is no modifier 'spectral'; did you mean 'spectral_norm'",
+    "dcgan+packing=many": "'many' is no number",
+    "dcgan+packing=-2": "packs of -2 images cannot be",
+    "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
+    "dcgan+penalty=r1:-1": "a weight of -1.0",
+}
+
+
+@pytest.mark.parametrize("word", WRONG)
+def test_what_cannot_be_meant(word: str) -> None:
+    with pytest.raises(UsageError, match=WRONG[word].replace("(", r"\(")):
+        recipe_named(word).bind((1, 16, 16), 0, 96, 1000)
+
+
+def test_parameters_come_first_then_changes_in_their_own_order() -> None:
+    """Written the other way round it is the same recipe but for its name."""
+    words = ("lsgan+augment=ada+loss=wasserstein+width=16", "lsgan+width=16+loss=wasserstein+augment=ada")
+    one, two = (recipe_named(word).but(name="x").bind((3, 16, 16), 0, 96, 1000) for word in words)
+    assert to_json(one) == to_json(two)
+    strength = one.recipe.game.keywords["augment"].strength  # type: ignore[attr-defined]
+    assert type(strength).__name__ == "Cosine"  # Wasserstein logits have no origin: p follows a schedule
+
+
+def test_values_of_every_kind() -> None:
+    recipe = recipe_named("wgan+bound=none+network=sngan+discriminator_turns=3+rate=1e-3")
+    assert recipe.turns[0].times == 3
+    assert recipe_named("gan+batch_norm=true").name == "gan+batch_norm=true"
+    assert recipe_named("gan").name == "gan"
+    assert recipe_named("gan", width=8).name == "gan"
+
+
+def test_a_parameter_of_the_same_name_gives_way_where_it_knows_less() -> None:
+    """gan's own loss knows two losses; the change knows all."""
+    assert recipe_named("gan+loss=minimax").game.keywords["loss"].logistic  # type: ignore[attr-defined]
+    assert recipe_named("gan+loss=hinge").game.keywords["loss"].boundary == 0.0  # type: ignore[attr-defined]
+
+
+def test_every_change_is_explained() -> None:
+    assert all((change.__doc__ or "").strip() for change in CHANGES.values())

@@ -13,8 +13,11 @@ from typing import Any
 from docstring_parser import parse
 
 from sparring import features, metrics, names, recipes
+from sparring.networks import modifiers
+from sparring.objectives import constraints
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
+from sparring.recipes.changes import CHANGES
 
 PAGE = Path(__file__).with_name("recipes.md")
 
@@ -30,14 +33,26 @@ def recipes_page() -> str:
         "in Python (`sparring.recipes.dcgan(width=32)`) and flags on the command line (`sparring train --recipe dcgan "
         "--width 32`).",
         _recipe_table(),
+        "Every two-player recipe takes changes as well, behind a plus: `sparring train --recipe "
+        'dcgan+loss=hinge+augment=ada`, or `sparring.recipe_named("dcgan+loss=hinge+augment=ada")`.',
+        _table(("change", "what it does"), ((f"`+{name}=`", _first(change)) for name, change in CHANGES.items())),
         *(_recipe_section(name) for name in recipes.__all__),
         "## Losses",
         "In `sparring.objectives.losses`. `pairing` says what a logit is compared with before or in these formulas; "
         "`boundary` is the logit that separates real from fake.",
         _table(("name", "the discriminator minimises", "the generator minimises", "pairing", "boundary"), _losses()),
         "## Penalties",
-        "In `sparring.objectives.penalties`.",
-        _table(("name", "value for each image"), _penalties()),
+        "In `sparring.objectives`; on the command line `+penalty=NAME:WEIGHT:EVERY`, or `+generator_penalty=`.",
+        _table(("name", "value"), _penalties()),
+        "## Constraints",
+        "In `sparring.objectives.constraints`, applied to a player's weights after each of its steps.",
+        _table(("name", "what it does"), _functions(constraints)),
+        "## Augmentations",
+        "In `sparring.augment`; an `Augmentation` is one of these pipes and its strength, a schedule or `Adaptive`.",
+        _table(("name", "what it does"), _pipes()),
+        "## Modifiers of a discriminator",
+        "In `sparring.networks.modifiers`; on the command line `+modify=NAME`.",
+        _table(("name", "what it does"), _functions(modifiers)),
         "## Networks",
         "In `sparring.networks`, one file an architecture.",
         _table(("file", "what it is"), _networks()),
@@ -81,7 +96,24 @@ def _losses() -> Iterable[tuple[str, ...]]:
 def _penalties() -> Iterable[tuple[str, ...]]:
     for name, penalty in names.discover("objectives").items():
         if isinstance(penalty, PenaltyFunction):
-            yield f"`{name.partition(':')[2]}`", _first(penalty.function)
+            function = penalty.function
+            yield f"`{name.partition(':')[2]}`", _first(getattr(function, "func", function))
+
+
+def _functions(module: Any) -> Iterable[tuple[str, ...]]:
+    for name in module.__all__:
+        if inspect.isfunction(vars(module)[name]):
+            yield f"`{name}`", _first(vars(module)[name])
+
+
+def _pipes() -> Iterable[tuple[str, ...]]:
+    for name, member in names.discover("augment").items():
+        if inspect.isfunction(member) and list(inspect.signature(member).parameters)[:3] == [
+            "images",
+            "strength",
+            "draw",
+        ]:
+            yield f"`{name.partition(':')[2]}`", _first(inspect.getmodule(member))
 
 
 def _networks() -> Iterable[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""DiffAugment: colour, translation and cutout, the same kind for reals and fakes (Zhao et al. 2020, section 3)."""
+"""DiffAugment: colour, translation and cutout, the same kind for reals and fakes (Zhao et al. 2020a)."""
 
 from __future__ import annotations
 

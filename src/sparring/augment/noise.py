@@ -11,7 +11,7 @@ __all__ = ["instance_noise"]
 
 
 def instance_noise(images: Tensor, strength: Tensor, draw: Callable[[int, int, str], Tensor]) -> Tensor:
-    """x + sigma N(0, I) with sigma = `strength`, in the units of the images (Soenderby et al. 2017, section 3).
+    """x + sigma N(0, I) with sigma = `strength`, in the units of the images (Soenderby et al. 2017).
 
     The paper lets sigma fall to zero during training: give a `Linear` as the strength.
     """

@@ -21,7 +21,7 @@ Judge: TypeAlias = Callable[[Tensor], Tensor]
 def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int) -> Judge:
     """The discriminator after `steps` steps down `loss(judge)`, as a function of images; `network` is not touched.
 
-    The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017, eq. 7).
+    The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017).
     """
     parameters = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
     ahead = Ahead(network, parameters, {name: b.clone() for name, b in network.named_buffers()})

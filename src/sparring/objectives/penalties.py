@@ -134,7 +134,7 @@ def perturbed_gradient(
 
 
 def running_anchors(inputs: PenaltyInputs, state: State, *, decay: float = 0.99) -> tuple[Tensor, State]:
-    """(D(x) - a_F)^2 + (D(G(z)) - a_R)^2 with running means a_R, a_F of D's answers (Tseng et al. 2021, eq. 6).
+    """(D(x) - a_F)^2 + (D(G(z)) - a_R)^2 with running means a_R, a_F of D's answers (Tseng et al. 2021).
 
     The means include this round's answers and begin with the first ones.
     """
@@ -151,7 +151,7 @@ def moved_away(
     change: Callable[[Tensor, Draw], Tensor],
     sides: tuple[Literal["real", "fake"], ...] = ("real", "fake"),
 ) -> tuple[Tensor, State]:
-    """|D(x) - D(T(x))|^2 for a `change` T that keeps what an image shows, on both sides (Zhao et al. 2020, eq. 3)."""
+    """|D(x) - D(T(x))|^2 for a `change` T that keeps what an image shows, on both sides (Zhao et al. 2020b)."""
     total = inputs.real_logits.new_zeros(())
     found = []
     for side, images, logits in (
@@ -168,7 +168,7 @@ def moved_away(
 def flipped_and_shifted(images: Tensor, draw: Draw, *, reach: float = 0.125) -> Tensor:
     """Half of the images flipped left to right, each moved by up to `reach` of its size, filled by reflection.
 
-    Zhao et al. 2020, section 3.1: flips and shifts of at most 4 of 32 pixels. Points (h = w = 1) are left alone.
+    Zhao et al. 2020b: flips and shifts of at most 4 of 32 pixels. Points (h = w = 1) are left alone.
     """
     n, _, height, width = images.shape
     flip, down, right = draw(n, 3, "uniform").unbind(1)

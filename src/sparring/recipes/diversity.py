@@ -49,7 +49,7 @@ def unrolled(
     steps
         Steps of D that G looks ahead; each costs about one more turn of D, twice differentiated.
     loss
-        What G minimises against the D to come: `minimax` as in the paper's equation 7, or `non_saturating`.
+        What G minimises against the D to come: `minimax` as in the paper, or `non_saturating`.
     rate
         Adam's learning rate for both players, and for the steps to come.
     beta1

@@ -68,7 +68,7 @@ def protocol_of(data: str, name: str, rounds: int | None = None) -> Protocol:
     """A data set's protocol by its name, shortened or lengthened where `rounds` are given (its name then says so)."""
     known = PROTOCOLS[choose(data, SETS, "set of modes")]
     chosen = known[choose(name, known, "protocol")]
-    if rounds is None or rounds == chosen.rounds:
+    if rounds is None:
         return chosen
     if rounds < 1:
         raise UsageError(f"{rounds} rounds cannot be; give 1 or more")
@@ -105,7 +105,8 @@ def _command(
     """One trial as words for sparring."""
     words = ["modes", data, *([str(digits)] if digits else []), "--recipes", word]
     words += ["--seeds", "1", "--first-seed", str(seed)]
-    words += ["--protocol", protocol.name.partition("-")[0], "--rounds", str(protocol.rounds)]
+    name, _, rounds = protocol.name.partition("-")
+    words += ["--protocol", name, *(["--rounds", rounds] if rounds else [])]
     return words + (["--samples", str(pictures)] if pictures is not None else [])
 
 

@@ -9,7 +9,7 @@ from sparring.errors import UsageError
 from sparring.recipe import Optim, Recipe, Turn
 from sparring.recipes.changes import network as with_network
 
-__all__ = ["PROTOCOLS", "SETS", "Protocol", "rebased"]
+__all__ = ["PROTOCOLS", "SETS", "Protocol", "rebased", "rounds_of"]
 
 SETS = ("ring8", "grid25", "grid100", "stacked-mnist")
 
@@ -21,19 +21,21 @@ class Protocol:
     """A published protocol, or a shorter one that says so.
 
     `network` and `optims` take the place of every recipe's own (None and empty: each keeps its own). `batch` is the
-    number of packs that D sees of either kind. `simultaneous` lets both players of a plain recipe move at once.
-    `averaged` looks at the averaged weights. `samples` are drawn from fixed seeds at the end.
+    number of packs that D sees of either kind. A trial lasts for `rounds`, or for so many `turns`, which gives recipes
+    with many turns a round fewer rounds. `simultaneous` lets both players of a plain recipe move at once. At the
+    end `samples` are drawn from fixed seeds with the last weights, not with averaged ones: averaging draws each mode
+    together.
     """
 
     name: str
     network: str | None
     optims: Mapping[str, Optim] = field(default_factory=dict)
     batch: int | None = None
-    rounds: int = 0
+    rounds: int | None = None
+    turns: int = 10_000
     samples: int = 2500
     points: int = 100_000
     simultaneous: bool = False
-    averaged: bool = True
     words: str = ""
 
 
@@ -51,28 +53,24 @@ _PLANE = {
         batch=100,
         rounds=400_000,
         simultaneous=True,
-        averaged=False,
-        words="PacGAN's: 400,000 rounds of 100 packs, both players at once, Adam 1e-4 (0.8, 0.999), last weights",
+        words="PacGAN's: 400,000 rounds of 100 packs, both players at once, Adam 1e-4 (0.8, 0.999)",
     ),
     "quick": Protocol(
         "quick",
         "pacgan",
         _LIN,
         batch=100,
-        rounds=10_000,
-        words="ours, with PacGAN's networks and optimiser: 10,000 rounds of 100 packs, one player after the other, "
-        "averaged weights",
+        words="ours, with PacGAN's networks and optimiser: 10,000 turns (5,000 rounds of a plain recipe) of 100 packs, "
+        "one player after the other",
     ),
     "networks": Protocol(
         "networks",
         "pacgan",
         batch=100,
-        rounds=10_000,
-        words="ours, with PacGAN's networks: 10,000 rounds of 100 packs, each recipe's own optimiser, averaged weights",
+        words="ours, with PacGAN's networks: 10,000 turns (5,000 rounds of a plain recipe) of 100 packs, each recipe's "
+        "own optimiser",
     ),
-    "own": Protocol(
-        "own", None, rounds=10_000, words="ours: each recipe's own players and optimiser, averaged weights"
-    ),
+    "own": Protocol("own", None, words="ours: 10,000 turns, each recipe's own players and optimiser"),
 }
 PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
     "ring8": _PLANE,
@@ -86,7 +84,6 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             batch=128,
             rounds=500_000,
             samples=25_600,
-            averaged=False,
             words="PacGAN's for Metz et al.'s networks, D of a quarter of G's size: 500,000 rounds of 128 packs, "
             "last weights, 25,600 samples",
         ),
@@ -95,26 +92,26 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             "metz",
             _METZ,
             batch=128,
-            rounds=20_000,
+            turns=40_000,
             samples=26_000,
-            words="ours, with Metz et al.'s networks and PacGAN's optimiser, D of a quarter of G's size: 20,000 rounds "
-            "of 128 packs, averaged weights, 26,000 samples",
+            words="ours, with Metz et al.'s networks and PacGAN's optimiser, D of a quarter of G's size: 40,000 turns "
+            "of 128 packs, 26,000 samples",
         ),
         "networks": Protocol(
             "networks",
             "metz",
             batch=128,
-            rounds=20_000,
+            turns=40_000,
             samples=26_000,
-            words="ours, with Metz et al.'s networks, D of a quarter of G's size: 20,000 rounds of 128 packs, each "
-            "recipe's own optimiser, averaged weights, 26,000 samples",
+            words="ours, with Metz et al.'s networks, D of a quarter of G's size: 40,000 turns of 128 packs, each "
+            "recipe's own optimiser, 26,000 samples",
         ),
         "own": Protocol(
             "own",
             None,
-            rounds=20_000,
+            turns=40_000,
             samples=26_000,
-            words="ours: each recipe's own players and optimiser, averaged weights, 26,000 samples",
+            words="ours: 40,000 turns, each recipe's own players and optimiser, 26,000 samples",
         ),
     },
 }
@@ -136,6 +133,13 @@ def rebased(recipe: Recipe, protocol: Protocol) -> Recipe:
     if protocol.batch is not None:
         recipe = recipe.but(batch=protocol.batch * packing_of(recipe))
     return recipe
+
+
+def rounds_of(recipe: Recipe, protocol: Protocol) -> int:
+    """How long a trial of the recipe is."""
+    if protocol.rounds is not None:
+        return protocol.rounds
+    return max(protocol.turns // sum(turn.times for turn in recipe.turns), 1)
 
 
 def packing_of(recipe: Recipe) -> int:

@@ -74,7 +74,7 @@ class Summary:
             {
                 "data": self.data,
                 "about": about(self.data),
-                "protocol": {"name": self.protocol.name, "words": self.protocol.words, "rounds": self.protocol.rounds},
+                "protocol": {"name": self.protocol.name, "words": self.protocol.words},
                 "rows": [asdict(row) for row in self.rows],
                 "control": asdict(self.control),
                 "trials": [trial.to_json() for trial in self.trials],
@@ -126,7 +126,7 @@ def as_markdown(summary: Summary) -> str:
     """The benchmark as a page: table, tests in words, published rows and what differs."""
     lines = [
         f"{about(summary.data)[0].upper()}{about(summary.data)[1:]}. Protocol {summary.protocol.name}: "
-        f"{summary.protocol.words}; {summary.protocol.samples:,} samples. Means over seeds with 95 % intervals.",
+        f"{summary.protocol.words}; {summary.protocol.samples:,} samples of the last weights. Means over seeds with 95 % intervals.",
         "",
         "| recipe | seeds | modes | near a mode (3 sigma) | core width | KL of the histogram | better than gan |",
         "|---|---|---|---|---|---|---|",

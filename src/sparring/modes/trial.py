@@ -22,7 +22,7 @@ from sparring.engine.state import State
 from sparring.errors import DivergedError
 from sparring.metrics.modes import ModeCount, count_classes, count_modes
 from sparring.modes.digits import StackedDigits, modes_of
-from sparring.modes.protocols import Protocol, rebased
+from sparring.modes.protocols import Protocol, rebased, rounds_of
 from sparring.recipes.spelling import recipe_named
 
 __all__ = ["Trial", "control", "play_trial"]
@@ -66,7 +66,7 @@ def play_trial(
     source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
     recipe = rebased(recipe_named(word), protocol)
     per_round = 64 if protocol.batch is None else int(recipe.batch)  # type: ignore[arg-type]
-    bound = recipe.bind(source.shape, 0, len(source), protocol.rounds * per_round)
+    bound = recipe.bind(source.shape, 0, len(source), rounds_of(recipe, protocol) * per_round)
     loader = Loader(source, torch.arange(len(source)), seed=seed)
     state = State(bound, seed=seed, device=devices.device)
     diverged = False
@@ -75,9 +75,7 @@ def play_trial(
             pass
     except DivergedError:
         diverged = True
-    player = state.players[bound.recipe.sampler]
-    network = player.average if protocol.averaged and player.average is not None else player.network
-    samples = TrainedGenerator(network).sample(protocol.samples)
+    samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)
     count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
     taken = round(time.perf_counter() - begun, 1)
     return Trial(data, protocol.name, word, seed, state.round, count, taken, diverged), samples.squeeze()

@@ -13,14 +13,30 @@ from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 
-IMAGES = {"gan": 150_000, "dcgan": 150_000, "r3gan": 120_000, "quick": 120_000}
+LEARNS = {
+    "gan": (150_000, 0.6),
+    "dcgan": (150_000, 0.6),
+    "r3gan": (120_000, 0.6),
+    "quick": (120_000, 0.6),
+    "lsgan": (150_000, 0.6),
+    "dragan": (150_000, 0.6),
+    "pacgan": (150_000, 0.4),
+    "wgan": (120_000, 0.4),
+    "wgan_gp": (100_000, 0.4),
+    "sngan": (100_000, 0.4),
+    "unrolled": (60_000, 0.4),
+    "minibatch_discrimination": (120_000, 0.4),
+    "feature_matching": (200_000, 0.4),
+}
+"""Images, and the share of samples near a mode: the slower learners get a lower bar, ten times a blind G's 3 %."""
 
 
 @pytest.mark.parametrize("name", recipes.__all__)
 def test_ring_of_eight(name: str, devices: Devices) -> None:
     """At least 2 % of the samples at each of 8 modes, and most samples near one (a blind G has 3 % there)."""
+    budget, bar = LEARNS[name]
     data = open_data("ring8", count=20_000)
-    split, budget = split_held_out(data), IMAGES[name]
+    split = split_held_out(data)
     fitted = getattr(recipes, name)().bind(data.shape, 0, len(split.train), budget)
     state = None
     for played in rounds(fitted, Loader(data, split.train, seed=0), seed=0, devices=devices, until=budget):
@@ -31,4 +47,4 @@ def test_ring_of_eight(name: str, devices: Devices) -> None:
     near = distance < 0.1
     shares = [float((near & (mode == k)).float().mean()) for k in range(8)]
     assert min(shares) > 0.02, shares
-    assert sum(shares) > 0.6, shares
+    assert sum(shares) > bar, shares

@@ -70,7 +70,12 @@ _PLANE = {
         words="ours, with PacGAN's networks: 10,000 turns (5,000 rounds of a plain recipe) of 100 packs, each recipe's "
         "own optimiser",
     ),
-    "own": Protocol("own", None, words="ours: 10,000 turns, each recipe's own players and optimiser"),
+    "own": Protocol(
+        "own",
+        None,
+        turns=60_000,
+        words="ours: 60,000 turns (30,000 rounds of a plain recipe), each recipe's own players, optimiser and batch",
+    ),
 }
 PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
     "ring8": _PLANE,
@@ -84,8 +89,7 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             batch=128,
             rounds=500_000,
             samples=25_600,
-            words="PacGAN's for Metz et al.'s networks, D of a quarter of G's size: 500,000 rounds of 128 packs, "
-            "last weights, 25,600 samples",
+            words="PacGAN's for Metz et al.'s networks, D of a quarter of G's size: 500,000 rounds of 128 packs",
         ),
         "quick": Protocol(
             "quick",
@@ -95,7 +99,7 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             turns=40_000,
             samples=26_000,
             words="ours, with Metz et al.'s networks and PacGAN's optimiser, D of a quarter of G's size: 40,000 turns "
-            "of 128 packs, 26,000 samples",
+            "of 128 packs",
         ),
         "networks": Protocol(
             "networks",
@@ -104,14 +108,14 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             turns=40_000,
             samples=26_000,
             words="ours, with Metz et al.'s networks, D of a quarter of G's size: 40,000 turns of 128 packs, each "
-            "recipe's own optimiser, 26,000 samples",
+            "recipe's own optimiser",
         ),
         "own": Protocol(
             "own",
             None,
             turns=40_000,
             samples=26_000,
-            words="ours: 40,000 turns, each recipe's own players and optimiser, 26,000 samples",
+            words="ours: 40,000 turns, each recipe's own players and optimiser",
         ),
     },
 }

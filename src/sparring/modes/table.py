@@ -126,7 +126,8 @@ def as_markdown(summary: Summary) -> str:
     """The benchmark as a page: table, tests in words, published rows and what differs."""
     lines = [
         f"{about(summary.data)[0].upper()}{about(summary.data)[1:]}. Protocol {summary.protocol.name}: "
-        f"{summary.protocol.words}; {summary.protocol.samples:,} samples of the last weights. Means over seeds with 95 % intervals.",
+        f"{summary.protocol.words}; {summary.protocol.samples:,} samples of the last weights. Means over seeds with "
+        "95 % intervals.",
         "",
         "| recipe | seeds | modes | near a mode (3 sigma) | core width | KL of the histogram | better than gan |",
         "|---|---|---|---|---|---|---|",

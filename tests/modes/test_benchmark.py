@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from sparring.data import open_data
+from sparring.engine.devices import Devices
 from sparring.errors import DataError, FileUnusableError, UsageError
 from sparring.metrics.modes import ModeCount
 from sparring.modes import PROTOCOLS, SETS, run_modes
@@ -18,7 +20,7 @@ from sparring.modes.benchmark import protocol_of
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import rebased
 from sparring.modes.table import Mean, as_markdown, summarise
-from sparring.modes.trial import Trial
+from sparring.modes.trial import Trial, play_trial
 from sparring.recipes.spelling import recipe_named
 from sparring.trials import Journal
 
@@ -53,6 +55,15 @@ def test_the_same_seed_is_the_same_trial() -> None:
         del found["seconds"]
     assert json.dumps(one) == json.dumps(two)
     assert json.dumps(one) != json.dumps(other)
+
+
+@pytest.mark.parametrize(("word", "rounds"), [("gan", 4), ("r3gan", 4), ("wgan", 1)])
+def test_a_trial_lasts_for_its_turns(word: str, rounds: int) -> None:
+    """Eight turns are four rounds of a plain recipe, whatever its batch, and one of six turns."""
+    short = replace(PROTOCOLS["ring8"]["own"], turns=8)
+    found, samples = play_trial("ring8", short, word, 0, Devices("cpu", threads=1))
+    assert found.rounds == rounds
+    assert samples.shape == (2500, 2)
 
 
 def test_exact_is_pacgans_protocol() -> None:

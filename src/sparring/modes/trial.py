@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from sparring.metrics.modes import ModeCount, count_classes, count_modes
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import Protocol, rebased, rounds_of
 from sparring.recipes.spelling import recipe_named
+from sparring.schedule import value
 
 __all__ = ["Trial", "control", "play_trial"]
 
@@ -65,13 +67,14 @@ def play_trial(
     begun = time.perf_counter()
     source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
     recipe = rebased(recipe_named(word), protocol)
-    per_round = 64 if protocol.batch is None else int(recipe.batch)  # type: ignore[arg-type]
-    bound = recipe.bind(source.shape, 0, len(source), rounds_of(recipe, protocol) * per_round)
+    length, facts = rounds_of(recipe, protocol), (source.shape, 0, len(source))
+    batch = value(recipe.bind(*facts, budget=length).recipe.batch, length)
+    bound = recipe.bind(*facts, budget=round(length * batch))
     loader = Loader(source, torch.arange(len(source)), seed=seed)
     state = State(bound, seed=seed, device=devices.device)
     diverged = False
     try:
-        for _ in rounds(bound, loader, seed=seed, state=state, devices=devices, until=bound.facts.budget):
+        for _ in itertools.islice(rounds(bound, loader, seed=seed, state=state, devices=devices), length):
             pass
     except DivergedError:
         diverged = True

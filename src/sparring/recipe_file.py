@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +14,7 @@ from sparring.errors import FileUnusableError, UsageError
 from sparring.names import known_name, name_of, resolve
 from sparring.recipe import BoundRecipe, Recipe
 
-__all__ = ["foreign_modules", "from_json", "to_json"]
+__all__ = ["foreign_modules", "from_json", "identity", "to_json"]
 
 
 def to_json(bound: BoundRecipe) -> dict[str, Any]:
@@ -41,6 +43,12 @@ def from_json(encoded: Mapping[str, Any], *, trust: Iterable[str] = ()) -> Bound
     if not isinstance(bound, BoundRecipe):
         raise FileUnusableError("the recipe file does not hold a bound recipe")
     return bound
+
+
+def identity(bound: BoundRecipe, seed: int) -> str:
+    """What a checkpoint must share with what goes on from it: a hash of the bound recipe and the seed, 16 digits."""
+    text = json.dumps([to_json(bound), seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def foreign_modules(recipe: Recipe) -> tuple[str, ...]:

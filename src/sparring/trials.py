@@ -1,20 +1,60 @@
-"""Many trainings side by side: commands in processes of their own, and a journal of what is done already."""
+"""Many trainings: interruptible ones, side by side in processes of their own, and a journal of what is done."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import FileUnusableError, SparringError
+from sparring.data.loader import Loader
+from sparring.engine.checkpoint import newest, read, save
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.state import State
+from sparring.errors import DivergedError, FileUnusableError, SparringError
+from sparring.recipe import BoundRecipe
+from sparring.recipe_file import identity
 
-__all__ = ["Journal", "side_by_side"]
+__all__ = ["Journal", "play", "side_by_side"]
+
+_SECONDS_BETWEEN_SAVES = 60
+
+
+def play(
+    bound: BoundRecipe, loader: Loader, state: State, devices: Devices, *, length: int, keep: Path | None = None
+) -> bool:
+    """Play `length` rounds in all; False where the numbers stopped being finite, before the round that did it.
+
+    With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe and seed goes on
+    from it, bit for bit. At the end the folder is removed.
+    """
+    mark = identity(bound, state.seed)
+    if keep is not None and (found := newest(keep)) is not None:
+        tensors, record = read(found)
+        if record.get("recipe") == mark:
+            state.load(tensors, record)
+    playing = rounds(bound, loader, seed=state.seed, state=state, devices=devices)
+    saved = time.monotonic()
+    try:
+        while state.round < length:
+            next(playing)
+            if keep is not None and state.round < length and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+                keep.mkdir(parents=True, exist_ok=True)
+                save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
+                saved = time.monotonic()
+    except DivergedError:
+        return False
+    if keep is not None:
+        shutil.rmtree(keep, ignore_errors=True)
+    return True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from sparring.data import open_data
+from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
 from sparring.errors import DataError, FileUnusableError, UsageError
 from sparring.metrics.modes import ModeCount
@@ -64,6 +65,29 @@ def test_a_trial_lasts_for_its_turns(word: str, rounds: int) -> None:
     found, samples = play_trial("ring8", short, word, 0, Devices("cpu", threads=1))
     assert found.rounds == rounds
     assert samples.shape == (2500, 2)
+
+
+def test_an_interrupted_trial_goes_on_bit_for_bit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of a save's round; the second call ends where an undisturbed one does."""
+    monkeypatch.setattr("sparring.trials._SECONDS_BETWEEN_SAVES", -1)
+    short, devices = replace(PROTOCOLS["ring8"]["quick"], rounds=6), Devices("cpu", threads=1)
+    whole, expected = play_trial("ring8", short, "gan", 1, devices)
+    saves: list[int] = []
+
+    def dying(folder: Path, tensors: object, record: dict[str, int]) -> None:
+        save(folder, tensors, record)  # type: ignore[arg-type]
+        saves.append(record["round"])
+        if record["round"] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sparring.trials.save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        play_trial("ring8", short, "gan", 1, devices, keep=folder / "kept")
+    found, samples = play_trial("ring8", short, "gan", 1, devices, keep=folder / "kept")
+    assert saves == [1, 2, 3, 4, 5]
+    assert torch.equal(samples, expected)
+    assert replace(found, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
+    assert not (folder / "kept").exists()
 
 
 def test_exact_is_pacgans_protocol() -> None:

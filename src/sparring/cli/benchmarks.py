@@ -26,7 +26,7 @@ def modes(
     jobs: int = 1,
     threads: int = 1,
     out: Path | None = None,
-    samples: Path | None = None,
+    work: Path | None = None,
     json: Json = False,
 ) -> None:
     """Count the modes that recipes reach, over seeds, under a published protocol or a quick one.
@@ -53,16 +53,17 @@ def modes(
     threads
         CPU threads of each trial.
     out
-        Folder for trials, summary, table and picture; trials that are there are not played again.
-    samples
-        Folder for a picture of each recipe's samples, where there is no --out.
+        Folder for trials, summary, table and picture; trials that are there are not played again, and an interrupted
+        one goes on where it was.
+    work
+        Folder for pictures and unfinished trials, where there is no --out.
     """
     from sparring.modes import run_modes
     from sparring.modes.table import as_markdown
 
     summary = run_modes(
         data, recipes.split(","), protocol=protocol, rounds=rounds, seeds=range(first_seed, first_seed + seeds),
-        out=out, samples=samples, digits=digits, jobs=jobs, threads=threads, say=_say,
+        out=out, work=work, digits=digits, jobs=jobs, threads=threads, say=_say,
     )  # fmt: skip
     answer(summary.to_json(), json, as_markdown(summary))
 

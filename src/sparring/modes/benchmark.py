@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from torch import Tensor
-
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
 from sparring.errors import UsageError
-from sparring.modes.picture import draw_samples, sheet
+from sparring.modes.picture import draw_samples, sheet, slug
 from sparring.modes.protocols import PROTOCOLS, SETS, Protocol
 from sparring.modes.table import Summary, as_markdown, summarise
 from sparring.modes.trial import Trial, control, play_trial
@@ -31,7 +29,7 @@ def run_modes(
     rounds: int | None = None,
     seeds: Iterable[int] = range(5),
     out: str | Path | None = None,
-    samples: str | Path | None = None,
+    work: str | Path | None = None,
     digits: str | Path | None = None,
     jobs: int = 1,
     threads: int = 1,
@@ -40,17 +38,17 @@ def run_modes(
     """Count the modes that recipes reach, `data` being one of `SETS`, with each of some seeds.
 
     With `out`, trials that are there already are not played again, and the folder gets `trials.jsonl`,
-    `summary.json`, `table.md` and `samples.png`; `samples` is a folder for pictures of the samples alone. `jobs`
-    trials run side by side, each on so many `threads`.
+    `summary.json`, `table.md` and `samples.png`; an interrupted trial goes on where it was. `work` is a folder for
+    pictures and unfinished trials alone. `jobs` trials run side by side, each on so many `threads`.
     """
     chosen = protocol_of(data, protocol, rounds)
     folder = None if out is None else Path(out)
-    pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
+    place = folder or (None if work is None else Path(work))
     journal = Journal(folder)
     done = [Trial.from_json(plain) for plain in journal.read()]
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [pair for pair in wanted if not any(_is(trial, data, chosen, *pair) for trial in done)]
-    for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, pictures=pictures):
+    for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, place=place):
         done.append(trial)
         journal.append(trial.to_json())
         say(_line(trial))
@@ -84,36 +82,32 @@ def _play_all(
     digits: str | Path | None,
     jobs: int,
     threads: int,
-    pictures: Path | None,
+    place: Path | None,
 ) -> Iterator[Trial]:
     """The trials, as they end."""
     if jobs > 1:
-        commands = [_command(data, protocol, *pair, digits=digits, pictures=pictures) for pair in pairs]
+        commands = [_command(data, protocol, *pair, digits=digits, place=place) for pair in pairs]
         for answer in side_by_side(commands, jobs=jobs, threads=threads):
             yield Trial.from_json(answer["trials"][0])
         return
     devices = Devices("cpu", threads)
     for word, seed in pairs:
-        trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits)
-        _keep_samples(pictures, trial, samples)
+        keep = None if place is None else place / "unfinished" / f"{slug(word)}-{protocol.name}-{seed}"
+        trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits, keep=keep)
+        if place is not None and seed == 0:
+            draw_samples(place / "samples", trial, samples)
         yield trial
 
 
 def _command(
-    data: str, protocol: Protocol, word: str, seed: int, *, digits: str | Path | None, pictures: Path | None
+    data: str, protocol: Protocol, word: str, seed: int, *, digits: str | Path | None, place: Path | None
 ) -> list[str]:
     """One trial as words for sparring."""
     words = ["modes", data, *([str(digits)] if digits else []), "--recipes", word]
     words += ["--seeds", "1", "--first-seed", str(seed)]
     name, _, rounds = protocol.name.partition("-")
     words += ["--protocol", name, *(["--rounds", rounds] if rounds else [])]
-    return words + (["--samples", str(pictures)] if pictures is not None else [])
-
-
-def _keep_samples(pictures: Path | None, trial: Trial, samples: Tensor) -> None:
-    """A picture of the samples of the first seed."""
-    if pictures is not None and trial.seed == 0:
-        draw_samples(pictures, trial, samples)
+    return words + (["--work", str(place)] if place is not None else [])
 
 
 def _is(trial: Trial, data: str, protocol: Protocol, word: str, seed: int) -> bool:

@@ -14,7 +14,7 @@ from sparring.engine.checkpoint import write_durably
 from sparring.modes.trial import Trial
 from sparring.pictures import grid, png, scatter
 
-__all__ = ["draw_samples", "sheet"]
+__all__ = ["draw_samples", "sheet", "slug"]
 
 _SIDE = 200
 _CAPTION = 16
@@ -22,7 +22,7 @@ _CAPTION = 16
 
 def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
     """The samples of a trial: points in the window of the data, or the first 36 images."""
-    path = folder / f"{_slug(trial.recipe)}.png"
+    path = folder / f"{slug(trial.recipe)}.png"
     if trial.data in MIXTURES:
         reach = 1.25 * float(abs(MIXTURES[trial.data].centres).max())
         picture = scatter(samples.view(-1, 2, 1, 1), side=_SIDE, reach=reach)
@@ -34,7 +34,7 @@ def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
 
 def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Image:
     """The pictures of some recipes, named."""
-    found = [(word, folder / f"{_slug(word)}.png") for word in recipes]
+    found = [(word, folder / f"{slug(word)}.png") for word in recipes]
     found = [(word, path) for word, path in found if path.exists()]
     columns = max(min(columns, len(found)), 1)
     rows = -(-len(found) // columns)
@@ -49,5 +49,6 @@ def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Im
     return paper
 
 
-def _slug(word: str) -> str:
+def slug(word: str) -> str:
+    """A recipe's word as the name of a file."""
     return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

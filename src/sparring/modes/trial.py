@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -17,15 +16,14 @@ from sparring.data import open_data
 from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
-from sparring.errors import DivergedError
 from sparring.metrics.modes import ModeCount, count_classes, count_modes
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import Protocol, rebased, rounds_of
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import value
+from sparring.trials import play
 
 __all__ = ["Trial", "control", "play_trial"]
 
@@ -57,12 +55,19 @@ class Trial:
 
 
 def play_trial(
-    data: str, protocol: Protocol, word: str, seed: int, devices: Devices, *, digits: str | Path | None = None
+    data: str,
+    protocol: Protocol,
+    word: str,
+    seed: int,
+    devices: Devices,
+    *,
+    digits: str | Path | None = None,
+    keep: Path | None = None,
 ) -> tuple[Trial, Tensor]:
     """Train and count; also the samples: points `[n, 2]`, or images `[n, 3, h, w]` uint8.
 
     `digits` is the source of MNIST for stacked-mnist. Every trial of a data set sees the same points, in an order of
-    its seed.
+    its seed. An interrupted trial goes on from what is in the folder `keep`.
     """
     begun = time.perf_counter()
     source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
@@ -72,16 +77,11 @@ def play_trial(
     bound = recipe.bind(*facts, budget=round(length * batch))
     loader = Loader(source, torch.arange(len(source)), seed=seed)
     state = State(bound, seed=seed, device=devices.device)
-    diverged = False
-    try:
-        for _ in itertools.islice(rounds(bound, loader, seed=seed, state=state, devices=devices), length):
-            pass
-    except DivergedError:
-        diverged = True
+    finite = play(bound, loader, state, devices, length=length, keep=keep)
     samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)
     count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
     taken = round(time.perf_counter() - begun, 1)
-    return Trial(data, protocol.name, word, seed, state.round, count, taken, diverged), samples.squeeze()
+    return Trial(data, protocol.name, word, seed, state.round, count, taken, not finite), samples.squeeze()
 
 
 def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) -> ModeCount:

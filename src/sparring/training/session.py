@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import re
 import shlex
 import sys
@@ -27,7 +25,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.state import State
 from sparring.errors import DataError, ShapeError, UsageError
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.recipe_file import foreign_modules, to_json
+from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.schedule import images_of
 
@@ -63,7 +61,7 @@ class Session:
         self.loader = Loader(dataset, split.train, seed=self.seed, mirror=bound.recipe.mirror)
         self.state = State(bound, seed=self.seed, device=devices.device)
         self.seconds = 0.0
-        self.identity = _identity(bound, self.seed)
+        self.identity = identity(bound, self.seed)
         self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
 
     def reals(self) -> tuple[Tensor, dict[str, str]]:
@@ -237,9 +235,3 @@ def _recorded_split(recorded: dict[str, Any], images: int) -> Split:
     kept = torch.ones(images, dtype=torch.bool)
     kept[held_out] = False
     return Split(kept.nonzero().flatten(), held_out)
-
-
-def _identity(bound: BoundRecipe, seed: int) -> str:
-    """What a checkpoint must share with its run: a hash of the bound recipe and the seed."""
-    text = json.dumps([to_json(bound), seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

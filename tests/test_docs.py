@@ -67,6 +67,8 @@ def shorter(text: str) -> str:
     text = re.sub(r"(?m)^(.*--resume.*)--images 256", r"\1--images 320", text)
     text = re.sub(r"\b(minutes|images)=(\"[\d.]+[kM]?\"|[\d.]+)", "images=256", text)
     text = re.sub(r"(?m)^(.*resume=True.*)images=256", r"\1images=320", text)
+    text = re.sub(r"--seeds \d+ --jobs \d+", "--seeds 2", re.sub(r" --rounds \d+", "", text))
+    text = re.sub(r"(?m)^(sparring modes .*)$", r"\1 --rounds 3", text)
     return re.sub(r"(--size |\bsize=)64\b", r"\g<1>16", text)
 
 

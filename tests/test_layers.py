@@ -15,13 +15,13 @@ FLOORS = [
     {"evaluation", "diagnosis", "latent", "share", "report", "trials"},
     {"recipes"},
     {"engine", "games"},
-    {"recipe", "recipe_file"},
+    {"recipe", "recipe_file", "fitting"},
     {"objectives", "augment", "networks", "data", "metrics", "features"},
     {"schedule", "names", "tensorfile", "chance", "pictures", "console", "tracking"},
     {"errors"},
 ]
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
-SIDEWAYS = {("recipe_file", "recipe"), ("__main__", "cli"), ("metrics", "features")}
+SIDEWAYS = {("recipe_file", "recipe"), ("recipe", "fitting"), ("__main__", "cli"), ("metrics", "features")}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

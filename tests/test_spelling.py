@@ -8,6 +8,7 @@ from sparring.errors import UsageError
 from sparring.recipe_file import to_json
 from sparring.recipes.changes import CHANGES
 from sparring.recipes.spelling import recipe_named
+from sparring.schedule import value
 
 WRONG = {
     "dcgn": "there is no recipe 'dcgn'; did you mean 'dcgan'",
@@ -55,6 +56,19 @@ def test_a_parameter_of_the_same_name_gives_way_where_it_knows_less() -> None:
     """gan's own loss knows two losses; the change knows all."""
     assert recipe_named("gan+loss=minimax").game.keywords["loss"].logistic  # type: ignore[attr-defined]
     assert recipe_named("gan+loss=hinge").game.keywords["loss"].boundary == 0.0  # type: ignore[attr-defined]
+
+
+def test_rates_and_turns() -> None:
+    """Two time scales, k turns of D, and a decay to zero, on fixed rates and on schedules that bind makes."""
+    recipe = recipe_named("gan+discriminator_rate=4+discriminator_turns=3+decay=linear")
+    bound = recipe.bind((1, 16, 16), 0, 96, 1000).recipe
+    assert bound.turns[0].times == 3
+    rates = {name: bound.optims[name].rate for name in ("discriminator", "generator")}
+    assert [value(rates["discriminator"], seen) for seen in (0, 500, 1000)] == pytest.approx([8e-4, 4e-4, 0])
+    assert [value(rates["generator"], seen) for seen in (0, 500, 1000)] == pytest.approx([2e-4, 1e-4, 0])
+    quick = recipe_named("quick+discriminator_rate=0.5").bind((1, 16, 16), 0, 96, 100_000).recipe
+    theirs, mine = (value(quick.optims[name].rate, 50_000) for name in ("discriminator", "generator"))
+    assert theirs == pytest.approx(mine / 2)
 
 
 def test_every_change_is_explained() -> None:

@@ -22,7 +22,7 @@ __all__ = ["choose", "discover", "known_name", "member_named", "name_of", "resol
 _OPEN = ("recipes", "networks", "objectives", "games", "augment")
 """The packages whose public members a file may name."""
 
-_WORDS = ("sparring.recipe", "sparring.schedule")
+_WORDS = ("sparring.recipe", "sparring.fitting", "sparring.schedule")
 """The modules whose dataclasses a recipe file consists of."""
 
 

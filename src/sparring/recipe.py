@@ -13,12 +13,13 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from sparring.errors import UsageError
+from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.schedule import Schedule, ends
 
@@ -38,10 +39,9 @@ __all__ = [
     "RecipeWarning",
     "Term",
     "Turn",
+    "derived",
     "fitted",
 ]
-
-Shape: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -173,41 +173,8 @@ class Paper:
         return f"{self.authors} ({self.year}): {self.title}{stop} {self.url}"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a recipe is fitted to: the data's shape (c, h, w), classes, training images, and the budget in images."""
-
-    shape: Shape
-    classes: int
-    images: int
-    budget: int
-
-    @property
-    def points(self) -> bool:
-        """Whether the data are points of a plane rather than images."""
-        return self.shape[1:] == (1, 1)
-
-
 class RecipeWarning(UserWarning):
     """A combination that can be played but that theory advises against."""
-
-
-T = TypeVar("T")
-
-
-def fitted(rule: Callable[[Facts], T]) -> T:
-    """A value of a recipe that depends on the data: `rule(facts)` takes its place in `bind`.
-
-    Typed as the value it will become, so that it can stand wherever that value can.
-    """
-    return cast(T, _Fitted(rule))
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """The promise of a value."""
-
-    rule: Callable[[Facts], Any]
 
 
 @dataclass(frozen=True)
@@ -258,7 +225,7 @@ class Recipe:
         Raises ShapeError with the nearest possible sizes, UsageError for numbers that cannot be meant.
         """
         facts = Facts((shape[0], shape[1], shape[2]), classes, images, budget)
-        recipe = _fit(self, facts)
+        recipe = fit(self, facts)
         for turn in recipe.turns:
             for player in turn.players:
                 if player not in recipe.optims:
@@ -373,23 +340,3 @@ def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
                 RecipeWarning,
                 stacklevel=3,
             )
-
-
-def _fit(thing: Any, facts: Facts) -> Any:
-    """`thing` with every fitted value inside it replaced by its value; `thing` itself where there is none."""
-    if isinstance(thing, _Fitted):
-        return _fit(thing.rule(facts), facts)
-    if isinstance(thing, functools.partial):
-        keywords = _fit(thing.keywords, facts)
-        return thing if keywords is thing.keywords else functools.partial(thing.func, *thing.args, **keywords)
-    if isinstance(thing, tuple):
-        items = tuple(_fit(item, facts) for item in thing)
-        return thing if all(new is old for new, old in zip(items, thing, strict=True)) else items
-    if isinstance(thing, Mapping):
-        found = {key: _fit(item, facts) for key, item in thing.items()}
-        return thing if all(found[key] is item for key, item in thing.items()) else found
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        held = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
-        fields = _fit(held, facts)
-        return thing if fields is held else dataclasses.replace(thing, **fields)
-    return thing

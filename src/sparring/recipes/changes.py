@@ -20,9 +20,9 @@ from sparring.names import choose, discover
 from sparring.networks import modifiers
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
-from sparring.recipe import Facts, Penalty, Recipe, fitted
+from sparring.recipe import Facts, Penalty, Recipe, derived, fitted
 from sparring.recipes.players import players
-from sparring.schedule import Cosine, Linear
+from sparring.schedule import Cosine, Linear, Schedule, Steps, ends
 
 __all__: list[str] = []
 
@@ -55,6 +55,31 @@ def packing(recipe: Recipe, word: str) -> Recipe:
 def unroll(recipe: Recipe, word: str) -> Recipe:
     """G plays against D as it will be after so many steps."""
     return recipe.playing(unroll=int(_number("unroll", word)))
+
+
+def discriminator_turns(recipe: Recipe, word: str) -> Recipe:
+    """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014)."""
+    times = int(_number("discriminator_turns", word))
+    turns = [dataclasses.replace(t, times=times) if t.players == ("discriminator",) else t for t in recipe.turns]
+    return recipe.but(turns=tuple(turns))
+
+
+def discriminator_rate(recipe: Recipe, word: str) -> Recipe:
+    """D's learning rate times so much: two time scales (Heusel et al. 2017)."""
+    factor = _number("discriminator_rate", word)
+    optim = recipe.optims["discriminator"]
+    slower = dataclasses.replace(optim, rate=derived(optim.rate, _times, factor=factor))
+    return recipe.but(optims={**recipe.optims, "discriminator": slower})
+
+
+def decay(recipe: Recipe, word: str) -> Recipe:
+    """All learning rates fall to zero over the run: linear, or cosine; what schedules they had ends with it."""
+    curve = {"linear": Linear, "cosine": Cosine}[choose(word, ["linear", "cosine"], "decay")]
+    fading = {
+        player: dataclasses.replace(optim, rate=derived(optim.rate, _faded, curve=curve))
+        for player, optim in recipe.optims.items()
+    }
+    return recipe.but(optims=fading)
 
 
 def augment(recipe: Recipe, word: str) -> Recipe:
@@ -92,8 +117,11 @@ def generator_penalty(recipe: Recipe, word: str) -> Recipe:
 
 CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
     function.__name__: function
-    for function in (network, loss, modify, packing, unroll, penalty, generator_penalty, augment)
-}
+    for function in (
+        network, loss, modify, packing, unroll, penalty, generator_penalty, discriminator_turns, discriminator_rate,
+        decay, augment,
+    )
+}  # fmt: skip
 """In the order in which they are applied, however they are written."""
 
 
@@ -124,6 +152,21 @@ def _number(what: str, word: str) -> float:
 def _game(recipe: Recipe) -> Mapping[str, Any]:
     """The arguments that the recipe's game is made with."""
     return recipe.game.keywords if isinstance(recipe.game, partial) else {}
+
+
+def _times(rate: Schedule, facts: Facts, *, factor: float) -> Schedule:
+    """A schedule, `factor` times as high."""
+    if isinstance(rate, Steps):
+        return dataclasses.replace(rate, values=tuple(factor * height for height in rate.values))
+    if isinstance(rate, Cosine | Linear):
+        return dataclasses.replace(rate, start=factor * rate.start, end=factor * rate.end)
+    return factor * rate
+
+
+def _faded(rate: Schedule, facts: Facts, *, curve: type[Linear] | type[Cosine]) -> Schedule:
+    """From where a schedule begins down to zero, a warm-up kept."""
+    warmup = {"warmup": rate.warmup} if isinstance(rate, Cosine) and curve is Cosine else {}
+    return curve(ends(rate)[0], 0.0, over=facts.budget, **warmup)
 
 
 def _falling(facts: Facts, *, sigma: float) -> Linear:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -36,7 +37,9 @@ class TrainedGenerator:
         Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
         """
         try:
-            with torch.device("meta"):  # shapes first: a file's numbers must not be able to ask for memory
+            # Shapes first: a file's numbers must not be able to ask for memory.
+            with torch.device("meta"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 expected = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
             if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
                 raise ValueError("other names or shapes")

@@ -78,6 +78,11 @@ class Augmentation:
             return state["strength"]
         return torch.full((), float(value(self.strength, seen)), device=like.device)
 
+    def __call__(self, images: Tensor, state: dict[str, Tensor], seen: int, draw: Draw) -> Tensor:
+        """Images `[n, c, h, w]` as D is shown them, in full precision: small matrices say where pixels come from."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self.pipe(images.float(), self.now(state, seen, images), draw)
+
     def listen(self, state: dict[str, Tensor], sign: Tensor, images: int) -> None:
         """One turn of D: the mean sign of its answers on reals, against `images` of them. No host round trip."""
         if not isinstance(self.strength, Adaptive):

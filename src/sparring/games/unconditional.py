@@ -203,8 +203,7 @@ class _Play:
         if augment is None:
             return packs.view_as(packs)  # not the leaf itself, which profilers cannot hook under autograd.grad
         images = packs.reshape(-1, self.game._channels, *packs.shape[2:])
-        changed = augment.pipe(images, augment.now(state, self.ctx.seen, images), self.batch.z)
-        return changed.reshape(packs.shape)
+        return augment(images, state, self.ctx.seen, self.batch.z).reshape(packs.shape)
 
     def _judge(self, packs: Tensor) -> Tensor:
         verdict: Verdict = self.ctx.players["discriminator"](self._augmented(packs))

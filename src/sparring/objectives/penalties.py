@@ -56,8 +56,8 @@ class PenaltyInputs:
     fake_logits: Tensor
     latents: Tensor | None = None
     network: nn.Module = field(default_factory=nn.Module)
-    draw: Draw = lambda n, dim, kind: torch.randn(n, dim) if kind == "normal" else torch.rand(n, dim) * 2 - 1
-    mean: Callable[[Tensor], Tensor] = lambda x: x.mean(0)
+    draw: Draw = field(default=lambda n, dim, kind: _not_lent())
+    mean: Callable[[Tensor], Tensor] = field(default=lambda x: x.mean(0))
 
     @cached_property
     def gradients(self) -> tuple[Tensor | None, Tensor | None]:
@@ -191,6 +191,10 @@ def _label_smoothing(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State
     constant: the same summand smooths logistic losses and least squares.
     """
     return inputs.real_logits, state
+
+
+def _not_lent() -> Tensor:
+    raise AssertionError("the game must lend its draws to a penalty that needs chance")
 
 
 def _half_squared_norm(gradient: Tensor | None) -> Tensor:

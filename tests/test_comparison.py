@@ -55,16 +55,25 @@ def test_images_are_scored_by_features(folder: Path) -> None:
     assert "| `gan` | 0 |" in as_markdown(found)
 
 
+def test_many_measures_are_corrected_for() -> None:
+    """Six pairs and two measures: the least p of 1/32 is doubled, and the sentence says that it cannot be smaller."""
+    found = Difference("fid", "a", "b", (20.0, 10.0), -10.0, -12.0, -8.0, 2 / 32, 6, tests=2)
+    assert "6 pairs cannot give a p below 0.062" in found.sentence()
+
+
 def test_what_cannot_be_compared() -> None:
-    with pytest.raises(UsageError, match="the same run"):
+    with pytest.raises(UsageError, match="only once"):
         compare(["gan", "gan"], setting=TINY, say=silent)
     with pytest.raises(UsageError, match="the same budget"):
         compare(["gan"], setting=Setting(data="ring8"), say=silent)
+    for minutes in (float("nan"), -3.0):
+        with pytest.raises(UsageError, match="minutes cannot be"):
+            compare(["gan"], setting=Setting(data="ring8", minutes=minutes), say=silent)
     with pytest.raises(UsageError, match="a subset of 1 images"):
         compare(["gan"], setting=Setting(images=100, subset=1), say=silent)
 
 
 def test_one_seed_cannot_be_tested() -> None:
-    trial = {"recipe": "a", "seed": 0, "values": {"fid": 1.0}, "seen": 5}
+    trial = {"recipe": "a", "seed": 0, "values": {"fid": 1.0}, "seen": 5, "diverged": False}
     found = Comparison(TINY, ("a", "b"), (trial, {**trial, "recipe": "b"}), ())
     assert "1 seed cannot be tested" in as_markdown(found)

@@ -222,7 +222,8 @@ CHANGED = [
     "gan+penalty=lecam:0.3+penalty=historical_averaging:0.1+penalty=label_smoothing:0.1",
     "wgan_gp+penalty=drift:0.001+penalty=consistency:10",
     "quick+discriminator_rate=2+discriminator_turns=2+decay=cosine",
-    "dcgan+generator_penalty=path_length:2:4+generator_penalty=orthogonal:0.0001",
+    "r3gan+generator_penalty=path_length:2:4+generator_penalty=orthogonal:0.0001",
+    "r3gan+modify=spectral_norm",
 ]
 
 

@@ -1,7 +1,8 @@
 """Recipes compared seed by seed, on the same data in the same order and from the same z: do they differ?
 
-A seed fixes every draw of a run, so that the trainings of a pair differ in their recipes alone. The answer may well be
-that there is no evidence of a difference.
+A seed fixes every draw of a run, so that the trainings of a pair differ in their recipes alone (recipes with another
+batch, another z or other turns draw other z, of course). The answer may well be that there is no evidence of a
+difference.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ from sparring.errors import DivergedError, UsageError
 from sparring.evaluation import evaluate
 from sparring.metrics.intervals import student
 from sparring.metrics.modes import count_modes
-from sparring.metrics.significance import larger_paired
+from sparring.metrics.significance import holm, larger_paired
 from sparring.pictures import grid, png
 from sparring.recipes.spelling import recipe_named
-from sparring.trials import Journal, side_by_side
+from sparring.trials import Journal, check, side_by_side, slug
 
 __all__ = ["Comparison", "Difference", "Setting", "as_markdown", "compare"]
 
@@ -61,7 +62,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Difference:
-    """Second minus first in one measure: the mean over pairs, its 95 % interval, and two-sided p by exchanged signs."""
+    """Second minus first in one measure: the mean over pairs, its 95 % interval, and two-sided p by exchanged signs.
+
+    p is corrected for all `tests` of the comparison (Holm 1979).
+    """
 
     measure: str
     first: str
@@ -72,10 +76,11 @@ class Difference:
     high: float
     p: float
     pairs: int
+    tests: int = 1
 
     def sentence(self) -> str:
         """What can be said of it."""
-        least = 2 / 2**self.pairs
+        least = min(2 * self.tests / 2**self.pairs, 1.0)
         shown = f"{self.gap:+.3g} [{self.low:.3g}, {self.high:.3g}] over {self.pairs} pairs, p {self.p:.3g}"
         if self.p >= 0.05:
             few = f"; {self.pairs} pairs cannot give a p below {least:.2g}" if least >= 0.05 else ""
@@ -116,25 +121,31 @@ def compare(
 ) -> Comparison:
     """Train every recipe with every seed, score it, and test the differences from the first.
 
-    With `out`, trials that are there already are not played again, and the folder gets `trials.jsonl`,
+    With `out`, trials that are there already are not played again, and the folder gets `comparison.jsonl`,
     `comparison.json`, `table.md` and a picture of each trial's samples (`samples` is a folder for these alone). `jobs`
     run side by side.
     """
-    if len(set(recipes)) < len(recipes):
-        raise UsageError("a recipe against itself with the same seeds is the same run; name two different ones")
+    seeds = list(seeds)
+    check(recipes, seeds=seeds, jobs=jobs, threads=threads)
+    if setting.minutes is not None and not 0 < setting.minutes <= 1e6:
+        raise UsageError(f"{setting.minutes} minutes cannot be; give a number above 0, for example 0.5")
     if (setting.images is None) == (setting.minutes is None):
         raise UsageError("all trainings need the same budget; give either images or minutes")
-    folder, seeds = (None if out is None else Path(out)), list(seeds)
+    folder = None if out is None else Path(out)
     pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
-    journal, shared = Journal(folder), asdict(setting) | {"size": list(setting.size) if setting.size else None}
-    done = {(t["recipe"], t["seed"]): t for t in journal.read() if t["setting"] == shared}
+    journal = Journal(folder, "comparison.jsonl")
+    shared = asdict(setting) | {"size": list(setting.size) if setting.size else None}
+    done = {(t["recipe"], t["seed"]): t for t in journal.open() if t.get("setting") == shared}
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [pair for pair in wanted if pair not in done]
     for trial in _play_all(left, setting, shared, jobs=jobs, threads=threads, pictures=pictures):
         done[trial["recipe"], trial["seed"]] = trial
         journal.append(trial)
         values = ", ".join(f"{name} {value:.4g}" for name, value in trial["values"].items())
-        say(f"{trial['recipe']}, seed {trial['seed']}: {values} ({trial['seen']:,} images, {trial['seconds']:.0f} s)")
+        say(
+            f"{trial['recipe']}, seed {trial['seed']}: {values} ({trial['seen']:,} images, {trial['seconds']:.0f} s)"
+            + ", diverged" * trial["diverged"]
+        )
     trials = tuple(done[pair] for pair in wanted)
     found = Comparison(setting, tuple(recipes), trials, tuple(_differences(recipes, seeds, done)))
     if folder is not None:
@@ -151,7 +162,8 @@ def as_markdown(found: Comparison) -> str:
     for word in found.recipes:
         for trial in (t for t in found.trials if t["recipe"] == word):
             values = " | ".join(f"{trial['values'][name]:.4g}" for name in names)
-            lines.append(f"| `{word}` | {trial['seed']} | {values} | {trial['seen']:,} |")
+            end = ", diverged" * trial["diverged"]
+            lines.append(f"| `{word}` | {trial['seed']} | {values} | {trial['seen']:,}{end} |")
     lines.append("")
     lines += [f"* {difference.sentence()}" for difference in found.differences]
     if not found.differences and len(found.recipes) > 1:
@@ -220,7 +232,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
     generator = TrainedGenerator(player.average or player.network)
     if pictures is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
-        write_durably(pictures / f"{word}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
+        write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
     reals = dataset.images(split.held_out if len(split.held_out) >= 2 else train)
     values = _scores(generator, dataset.name, reals, setting)
     seconds = round(time.perf_counter() - begun, 1)
@@ -243,11 +255,11 @@ def _scores(generator: TrainedGenerator, data: str, reals: Tensor, setting: Sett
 
 def _differences(
     recipes: Sequence[str], seeds: Sequence[int], done: Mapping[tuple[str, int], Mapping[str, Any]]
-) -> Iterator[Difference]:
+) -> list[Difference]:
     """Every recipe against the first, in every measure; nothing where there are fewer than two pairs."""
     if len(seeds) < 2:
-        return
-    first = recipes[0]
+        return []
+    first, found = recipes[0], []
     for second in recipes[1:]:
         for measure in done[first, seeds[0]]["values"]:
             one, two = ([float(done[word, seed]["values"][measure]) for seed in seeds] for word in (first, second))
@@ -256,4 +268,6 @@ def _differences(
             reach = student(len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
             p = min(1.0, 2 * min(larger_paired(two, one), larger_paired(one, two)))
             means = (statistics.fmean(one), statistics.fmean(two))
-            yield Difference(measure, first, second, means, gap, gap - reach, gap + reach, p, len(gaps))
+            found.append(Difference(measure, first, second, means, gap, gap - reach, gap + reach, p, len(gaps)))
+    corrected = holm([difference.p for difference in found])
+    return [replace(d, p=p, tests=len(found)) for d, p in zip(found, corrected, strict=True)]

@@ -51,6 +51,9 @@ class Term:
     name: str
     weight: Schedule = 1.0
 
+    def __post_init__(self) -> None:
+        _refuse_weight(self.name, self.weight)
+
 
 @dataclass(frozen=True)
 class Penalty:
@@ -81,7 +84,7 @@ class Turn:
     """
 
     players: tuple[str, ...]
-    terms: tuple[Term | Penalty, ...] = (Term("adversarial"),)
+    terms: tuple[Term | Penalty, ...] = field(default_factory=lambda: (Term("adversarial"),))
     times: int = 1
     every: int = 1
     begin: float = 0
@@ -92,6 +95,11 @@ class Turn:
     def __post_init__(self) -> None:
         if self.times < 1 or self.every < 1:
             raise UsageError(f"turns ({self.times}) and intervals ({self.every}) count from 1; give a larger number")
+        names = [term.name for term in self.terms]
+        if len(set(names)) < len(names):
+            raise UsageError(
+                f"a turn has two terms called {max(names, key=names.count)!r}; give each a name of its own"
+            )
         if not 0 < self.batch_fraction < 1e6:
             raise UsageError(f"a turn needs a batch, not a fraction of {self.batch_fraction}; give a positive number")
 
@@ -243,6 +251,10 @@ class Recipe:
         for player, network in players.items():
             if any(parameter.numel() == 0 for parameter in network.parameters()):
                 raise UsageError(f"{self.name} cannot be built with these parameters (the {player} has an empty layer)")
+        for turn in recipe.turns:
+            for penalty in turn.penalties:
+                if penalty.of.turn not in ("any", *turn.players):
+                    raise UsageError(f"{penalty.name} belongs into the {penalty.of.turn}'s turn; put it there")
         _caution(recipe, players)
         return BoundRecipe(recipe, facts)
 
@@ -336,7 +348,7 @@ def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
         if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in players[name].modules()):
             warnings.warn(
                 f"the {name} has batch norm, so {' and '.join(penalties)} cannot mean what it says of single "
-                "images (Gulrajani et al. 2017, section 4); build it without",
+                "images; build it without",
                 RecipeWarning,
                 stacklevel=3,
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,30 +21,38 @@ from sparring.engine.checkpoint import newest, read, save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.state import State
-from sparring.errors import DivergedError, FileUnusableError, SparringError
+from sparring.errors import DiskError, DivergedError, FileUnusableError, SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import identity
+from sparring.recipes.spelling import recipe_named
 
-__all__ = ["Journal", "play", "side_by_side"]
+__all__ = ["Journal", "check", "play", "side_by_side", "slug"]
 
 _SECONDS_BETWEEN_SAVES = 60
 
 
 def play(
-    bound: BoundRecipe, loader: Loader, state: State, devices: Devices, *, length: int, keep: Path | None = None
+    bound: BoundRecipe,
+    loader: Loader,
+    state: State,
+    devices: Devices,
+    *,
+    length: int,
+    about: str,
+    keep: Path | None = None,
 ) -> bool:
     """Play `length` rounds in all; False where the numbers stopped being finite, before the round that did it.
 
-    With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe and seed goes on
-    from it, bit for bit. At the end the folder is removed.
+    With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe, seed and data
+    (`about` names them) goes on from it, bit for bit. At the end the folder is removed.
     """
-    mark = identity(bound, state.seed)
+    mark = f"{identity(bound, state.seed)} {about}"
     if keep is not None and (found := newest(keep)) is not None:
         tensors, record = read(found)
         if record.get("recipe") == mark:
             state.load(tensors, record)
     playing = rounds(bound, loader, seed=state.seed, state=state, devices=devices)
-    saved = time.monotonic()
+    saved, finite = time.monotonic(), True
     try:
         while state.round < length:
             next(playing)
@@ -51,10 +61,10 @@ def play(
                 save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
                 saved = time.monotonic()
     except DivergedError:
-        return False
+        finite = False
     if keep is not None:
         shutil.rmtree(keep, ignore_errors=True)
-    return True
+    return finite
 
 
 @dataclass(frozen=True)
@@ -62,19 +72,28 @@ class Journal:
     """A file of JSON lines, one a trial, that a later call goes on with; nothing is kept without a folder."""
 
     folder: Path | None
-    name: str = "trials.jsonl"
+    name: str
 
-    def read(self) -> list[dict[str, Any]]:
-        """The trials so far, without a line that a kill tore; raises FileUnusableError for what is no journal."""
-        if self.folder is None or not (self.folder / self.name).exists():
+    def open(self) -> list[dict[str, Any]]:
+        """The trials so far, without a line that a kill tore; the folder is made before anything is trained.
+
+        Raises DiskError for a folder that cannot be, FileUnusableError for what is no journal.
+        """
+        if self.folder is None:
             return []
-        *lines, last = (self.folder / self.name).read_text().split("\n")
+        path = self.folder / self.name
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            *lines, last = (path.read_text() if path.exists() else "").split("\n")
             found = [json.loads(line) for line in lines]
+        except OSError as error:
+            raise DiskError(f"{self.folder} cannot hold trials ({error.strerror}); choose another --out") from error
         except ValueError as error:
-            raise FileUnusableError(f"{self.folder / self.name} is damaged ({error}); remove the line") from error
+            raise FileUnusableError(f"{path} is damaged ({error}); remove it, or choose another --out") from error
+        if not all(isinstance(trial, dict) for trial in found):
+            raise FileUnusableError(f"{path} is not a journal of trials; remove it, or choose another --out")
         if last:
-            with (self.folder / self.name).open("r+") as file:
+            with path.open("r+") as file:
                 file.truncate(len("\n".join([*lines, ""]).encode()))
         return found
 
@@ -82,18 +101,47 @@ class Journal:
         """One more trial."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / self.name).open("a") as file:
             file.write(json.dumps(trial) + "\n")
 
 
-def side_by_side(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) -> Iterator[Any]:
-    """The JSON answers of sparring commands, in their order; `jobs` run at once, each on so many threads.
+def check(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: int) -> None:
+    """Refuse what cannot be meant before anything is trained: unknown recipes, repeated ones, numbers below 1."""
+    for word in recipes:
+        recipe_named(word)
+    if len(set(recipes)) < len(recipes):
+        raise UsageError("a recipe with the same seed is the same run; name each only once")
+    if not recipes or not seeds or min(seeds) < 0:
+        raise UsageError("trials need recipes and seeds; give at least one of each, seeds from 0")
+    for name, number in (("jobs", jobs), ("threads", threads)):
+        if not 1 <= number <= 1024:
+            raise UsageError(f"{number} {name} cannot be; give a number from 1")
 
-    Raises SparringError with the last words of a command that failed.
+
+def slug(word: str) -> str:
+    """A recipe's word as the name of a file, on every system; no two words share one.
+
+    >>> slug("gan"), slug("pacgan+packing=3")
+    ('gan', 'pacgan+packing=3')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.=+-]", "-", word)[:60]
+    mark = hashlib.blake2b(word.encode(), digest_size=4).hexdigest()
+    return plain if plain == word and word.strip(".") else f"{plain.strip('.')}-{mark}"
+
+
+def side_by_side(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) -> Iterator[Any]:
+    """The JSON answers of sparring commands as they end; `jobs` run at once, each on so many threads.
+
+    Raises SparringError with the last words and the exit code of a command that failed.
     """
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda words: _answer(words, threads), commands)
+        waiting = [pool.submit(_answer, words, threads) for words in commands]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _answer(words: Sequence[str], threads: int) -> Any:
@@ -102,5 +150,7 @@ def _answer(words: Sequence[str], threads: int) -> Any:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["nothing was said"]
-        raise SparringError(f"sparring {' '.join(words)} failed: {said[-1].removeprefix('sparring: ')}")
+        error = SparringError(f"sparring {' '.join(words)} failed: {said[-1].removeprefix('sparring: ')}")
+        error.exit_code = done.returncode if done.returncode > 1 else error.exit_code
+        raise error
     return json.loads(done.stdout)

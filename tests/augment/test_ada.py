@@ -144,11 +144,45 @@ def test_the_strength_follows_the_sign_of_d() -> None:
     augmentation = Augmentation(ada, Adaptive(over=1000.0, target=0.6, every=4))
     state = augmentation.begin()
     for turn in range(1, 9):
-        augmentation.listen(state, torch.tensor(0.9), 50)
+        augmentation.listen(state, torch.tensor(0.9), 50, 1.0)
         assert float(state["strength"]) == pytest.approx(0.2 * (turn // 4))
     for _ in range(4):
-        augmentation.listen(state, torch.tensor(0.1), 50)
+        augmentation.listen(state, torch.tensor(0.1), 50, 1.0)
     assert float(state["strength"]) == pytest.approx(0.2)
     for _ in range(8):
-        augmentation.listen(state, torch.tensor(-1.0), 50)
+        augmentation.listen(state, torch.tensor(-1.0), 50, 1.0)
     assert float(state["strength"]) == 0.0
+
+
+def test_turns_of_d_share_a_round() -> None:
+    """With five turns a round the strength moves no faster: after four rounds of 50 images by 200 / 1000."""
+    augmentation = Augmentation(ada, Adaptive(over=1000.0, every=4))
+    state = augmentation.begin()
+    for turn in range(1, 41):
+        augmentation.listen(state, torch.tensor(1.0), 50, 0.2)
+        assert float(state["strength"]) == pytest.approx(0.2 * (turn // 20))
+
+
+def test_a_shift_moves_both_ways_or_not_at_all() -> None:
+    """At strength 0.3 about 30 % of the images are shifted, and most of them along both axes."""
+    spot = torch.full((600, 1, 32, 32), -1.0)
+    spot[:, :, 16, 16] = 1.0
+    moved = ada(spot, torch.tensor(0.3), noise_of(1), **{**NONE, "blit": 1.0, "mirror": False})
+    place = moved.flatten(1).argmax(1)
+    rows, columns = place // 32, place % 32
+    still = {(16, 16), (16, 15), (15, 15), (15, 16)}  # where quarter turns leave it
+    shifted = [(int(r), int(c)) not in still for r, c in zip(rows, columns, strict=True)]
+    assert 0.24 < sum(shifted) / 600 < 0.36
+    one_way = [
+        s and (int(r) in (15, 16)) != (int(c) in (15, 16)) for s, r, c in zip(shifted, rows, columns, strict=True)
+    ]
+    assert sum(one_way) / sum(shifted) < 0.55  # small steps look like none; were the axes apart it would be above 0.8
+
+
+def test_autocast_leaves_it_alone() -> None:
+    """Under mixed precision an image at strength zero is still itself."""
+    images = torch.randn(2, 1, 28, 28)
+    augmentation = Augmentation(ada, 0.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = augmentation(images, {}, 0, noise_of(0))
+    torch.testing.assert_close(found, images, atol=2e-5, rtol=0)

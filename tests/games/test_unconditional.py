@@ -89,6 +89,45 @@ def test_both_at_once_is_each_against_the_other_as_it_was(devices: Devices) -> N
             torch.testing.assert_close(after[name][key], old.detach() - 0.1 * gradient)
 
 
+def test_who_moves_at_once_does_nothing_else(devices: Devices) -> None:
+    both = (Turn(("discriminator", "generator")),)
+    with pytest.raises(UsageError, match="players that move at once cannot look ahead"):
+        play(fitted(plain(unroll=2).but(turns=both)), 1, devices)
+
+
+def test_penalties_of_both_players_keep_their_own_state(devices: Devices) -> None:
+    """The same penalty in both turns: after two rounds each has the running mean of its own player's weights."""
+    word = "gan+penalty=historical_averaging:0.1+generator_penalty=historical_averaging:0.1"
+    state = play(fitted(recipe_named(word, width=8, batch=8)), 3, devices)
+    means = state.notes.means()
+    assert means["discriminator/historical_averaging"] > 0
+    assert means["generator/historical_averaging"] > 0
+    assert set(state.penalties) == {"discriminator/historical_averaging", "generator/historical_averaging"}
+
+
+@pytest.mark.parametrize(
+    "word", ["gan+penalty=path_length:2", "quick+generator_penalty=r1:1", "gan+generator_penalty=lecam:1"]
+)
+def test_penalties_belong_into_a_turn(word: str) -> None:
+    with pytest.raises(UsageError, match=r"belongs into the (generator|discriminator)'s turn"):
+        recipe_named(word).bind((1, 16, 16), 0, 96, 1000)
+
+
+def test_path_lengths_of_a_generator_whose_fakes_are_shared(devices: Devices) -> None:
+    """quick's G turn goes on from D's fakes, whose latents are gone: with path lengths it makes fakes of its own."""
+    with pytest.warns(RecipeWarning, match="the generator has batch norm"):
+        bound = recipe_named("quick+generator_penalty=path_length:2:2", width=8, batch=8).bind((1, 8, 8), 0, 96, 1000)
+    assert play(bound, 3, devices).notes.means()["generator/path_length"] > 0
+
+
+def test_spectral_norm_and_penalties_build_d_without_batch_norm() -> None:
+    for word in ("sngan+network=dcgan", "gan+network=dcgan+penalty=r1:10", "gan+modify=spectral_norm+network=metz"):
+        discriminator = (
+            recipe_named(word).bind((1, 16, 16), 0, 96, 1000).recipe.game().build((1, 16, 16), 0)["discriminator"]
+        )
+        assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in discriminator.modules()), word
+
+
 def test_feature_matching_by_hand(devices: Devices) -> None:
     """|mean f(x) - mean f(G(z))|^2 of D's last inner layer, as the round before any step reports it."""
     bound = fitted(plain().but(turns=(Turn(("generator",), (Term("feature_matching"),)),)))
@@ -123,7 +162,7 @@ def test_the_controller_hears_d(devices: Devices) -> None:
     moved = float(state.game.state["strength"]) / 0.2  # 8 images x 4 rounds / 160 at a time
     assert moved == pytest.approx(round(moved), abs=1e-5)
     assert 0 <= state.notes.means()["augmentation"] <= 1
-    assert int(state.game.state["turns"]) == 1  # nine rounds: two decisions and one more
+    assert int(state.game.state["rounds"]) == 1  # nine rounds: two decisions and one more
 
 
 def test_logits_without_an_origin_cannot_lead_a_controller() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,16 +15,17 @@ import torch
 from sparring.data import open_data
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
-from sparring.errors import DataError, FileUnusableError, UsageError
+from sparring.errors import DataError, DiskError, FileUnusableError, UsageError
 from sparring.metrics.modes import ModeCount
 from sparring.modes import PROTOCOLS, SETS, run_modes
 from sparring.modes.benchmark import protocol_of
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import rebased
 from sparring.modes.table import Mean, as_markdown, summarise
-from sparring.modes.trial import Trial, play_trial
+from sparring.modes.trial import Trial, _lasting, play_trial
 from sparring.recipes.spelling import recipe_named
-from sparring.trials import Journal
+from sparring.schedule import value
+from sparring.trials import Journal, slug
 
 
 def silent(text: str) -> None:
@@ -94,7 +96,7 @@ def test_exact_is_pacgans_protocol() -> None:
     """100 packs, Adam 1e-4 (0.8, 0.999), both players at once, 400,000 rounds, 2,500 samples (the authors' code)."""
     exact = PROTOCOLS["ring8"]["exact"]
     assert (exact.rounds, exact.samples, exact.points) == (400_000, 2500, 100_000)
-    recipe = rebased(recipe_named("pacgan+packing=3"), exact).bind((2, 1, 1), 0, 100_000, 1000).recipe
+    recipe = rebased("pacgan+packing=3", exact).bind((2, 1, 1), 0, 100_000, 1000).recipe
     assert recipe.batch == 300
     assert [turn.players for turn in recipe.turns] == [("discriminator", "generator")]
     optim = recipe.optims["generator"]
@@ -107,12 +109,12 @@ def test_exact_is_pacgans_protocol() -> None:
         (1000, 6), (1000, 200), (1000, 200), (1, 200)
     ]  # fmt: skip
     with pytest.raises(UsageError, match="both players move at once, which wgan does not"):
-        rebased(recipe_named("wgan"), exact)
+        rebased("wgan", exact)
 
 
 def test_metz_networks_have_the_published_sizes() -> None:
     """D of 2, 4, 8 channels against G of 64, 32, 16, 8 (a quarter), at 28 pixels by way of 14, 7 and 4."""
-    recipe = rebased(recipe_named("gan"), PROTOCOLS["stacked-mnist"]["exact"]).bind((3, 28, 28), 0, 100, 1000).recipe
+    recipe = rebased("gan", PROTOCOLS["stacked-mnist"]["exact"]).bind((3, 28, 28), 0, 100, 1000).recipe
     generator, discriminator = recipe.game().build((3, 28, 28), 0).values()
     assert [p.shape[0] for n, p in discriminator.named_parameters() if p.dim() == 4] == [2, 4, 8]
     assert generator(torch.randn(2, 256)).shape == (2, 3, 28, 28)
@@ -164,10 +166,10 @@ def test_intervals_and_tests_by_hand() -> None:
     assert "Lin et al. 2018" in table
 
 
-def test_no_effect_is_said() -> None:
+def test_no_evidence_is_said() -> None:
     trials = [trial(word, k, 6 + k % 2, 0.5) for word in ("gan", "lsgan") for k in range(5)]
     table = as_markdown(summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, ModeCount(8, 8, 0.98, 1.0, 0.0)))
-    assert "| no effect |" in table
+    assert "| no evidence |" in table
     assert "No evidence of an improvement for `lsgan`." in table
 
 
@@ -177,14 +179,64 @@ def test_one_value_has_no_interval() -> None:
 
 
 def test_a_torn_journal_goes_on_and_a_damaged_one_is_refused(folder: Path) -> None:
-    journal = Journal(folder)
+    journal = Journal(folder, "trials.jsonl")
+    assert journal.open() == []
     journal.append({"a": 1})
     journal.append({"a": 2})
     with (folder / "trials.jsonl").open("a") as file:
         file.write('{"a": 3')
-    assert journal.read() == [{"a": 1}, {"a": 2}]
+    assert journal.open() == [{"a": 1}, {"a": 2}]
     journal.append({"a": 4})
-    assert journal.read() == [{"a": 1}, {"a": 2}, {"a": 4}]
-    (folder / "trials.jsonl").write_text("nonsense\n")
-    with pytest.raises(FileUnusableError, match="damaged"):
-        journal.read()
+    assert journal.open() == [{"a": 1}, {"a": 2}, {"a": 4}]
+    for content, words in ((b"nonsense\n", "damaged"), (b"\xff\xfe\n", "damaged"), (b"1\n", "not a journal")):
+        (folder / "trials.jsonl").write_bytes(content)
+        with pytest.raises(FileUnusableError, match=words):
+            journal.open()
+    (folder / "trials.jsonl").write_text('{"other": 1}\n')
+    with pytest.raises(FileUnusableError, match="another kind"):
+        run_modes("ring8", ["gan"], rounds=2, seeds=[0], out=folder, say=silent)
+    with pytest.raises(DiskError, match="cannot hold trials"):
+        run_modes("ring8", ["gan"], rounds=2, seeds=[0], out="/dev/null/x", say=silent)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "more", "words"),
+    [
+        (["gan", "gan"], {}, "only once"),
+        (["gan", "typo"], {}, "there is no recipe 'typo'"),
+        (["gan"], {"seeds": []}, "at least one"),
+        (["gan"], {"jobs": 0}, "0 jobs cannot be"),
+        (["gan"], {"threads": -1}, "-1 threads cannot be"),
+        (["gan", "dcgan"], {}, "dcgan is the same play as gan"),
+        (["gan+rate=1"], {}, "gives every recipe the same rate"),
+        (["unrolled"], {"protocol": "exact"}, "both players move at once, which unrolled"),
+    ],
+)
+def test_nothing_is_trained_that_cannot_be_meant(recipes: list[str], more: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        run_modes("ring8", recipes, **{"rounds": 2, "seeds": [0], "say": silent, **more})
+
+
+def test_a_ramped_batch_reaches_its_end() -> None:
+    """quick's batch of 8, 16 and 32 on images: 200 rounds use up the budget that they are bound to."""
+    bound = _lasting(recipe_named("quick"), (1, 16, 16), 1000, 200)
+    seen = 0
+    for _ in range(200):
+        seen += int(value(bound.recipe.batch, seen))
+    assert seen == pytest.approx(bound.facts.budget, rel=0.02)
+    assert value(bound.recipe.batch, seen) == 32
+
+
+def test_few_seeds_are_said_to_be_few() -> None:
+    """Two recipes of three measures and three seeds: 6 tests over 20 ways cannot come below 0.3."""
+    trials = [trial(word, k, c, 0.5) for word, c in (("gan", 1), ("a", 8), ("b", 8)) for k in range(3)]
+    table = as_markdown(summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, ModeCount(8, 8, 0.98, 1.0, 0.0)))
+    assert "cannot give a corrected p below 0.3" in table
+
+
+@pytest.mark.parametrize("words", [("gan+penalty=r1:1.5", "gan+penalty=r1:1:5"), ("a" * 90, "a" * 91), ("..", "...")])
+def test_no_two_words_share_a_file(words: tuple[str, str]) -> None:
+    one, two = map(slug, words)
+    assert one != two
+    assert max(len(one), len(two)) < 80
+    assert not set("/:\\") & set(one + two)

@@ -85,7 +85,7 @@ def test_consistency_is_zero_for_what_d_does_not_see() -> None:
     given = inputs(lambda images: images[:, 0, :, 0].sum(1), draw=drawn(-1.0))  # every image flipped, none moved
     flipped = (given.real.flip(3) - given.real)[:, 0, :, 0].sum(1).square()
     flipped_fake = (given.fake.flip(3) - given.fake)[:, 0, :, 0].sum(1).square()
-    torch.testing.assert_close(penalties.consistency(given, {})[0], flipped + flipped_fake)
+    torch.testing.assert_close(penalties.consistency(given, {})[0], (flipped.mean() + flipped_fake.mean())[None])
 
 
 def test_shifts_reflect() -> None:
@@ -121,6 +121,15 @@ def test_orthogonal_by_hand() -> None:
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[3.0, 0.0], [0.0, -5.0]]))
     assert float(orthogonal(inputs(network=layer), {})[0].detach()) == 0
+
+
+def test_transposed_convolutions_have_a_row_for_each_output() -> None:
+    """Weights are stored [in, out, ...] there: two equal output filters of one entry 1 have the product 1, twice."""
+    layer = nn.ConvTranspose2d(3, 2, 1, bias=False).double()
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[0] = 1.0
+    assert float(orthogonal(inputs(network=layer), {})[0].detach()) == pytest.approx(2.0)
 
 
 def test_historical_averaging_by_hand() -> None:

@@ -75,9 +75,13 @@ class _Dice:
         """N(0, 1), `[n]`."""
         return self.draw(self.n, 1, "normal")[:, 0]
 
+    def met(self, multiplier: float) -> Tensor:
+        """Which images meet a transform, `[n]`."""
+        return self.uniform() < multiplier * self.strength
+
     def either(self, multiplier: float, value: Tensor, otherwise: float) -> Tensor:
-        """`value` with the group's probability, `otherwise` else."""
-        return torch.where(self.uniform() < multiplier * self.strength, value, otherwise)
+        """`value` where an image meets the transform, `otherwise` else."""
+        return torch.where(self.met(multiplier), value, otherwise)
 
 
 def _placement(dice: _Dice, height: int, width: int, blit: float, geometry: float, mirror: bool) -> Tensor:
@@ -89,7 +93,8 @@ def _placement(dice: _Dice, height: int, width: int, blit: float, geometry: floa
             steps.append(matrices.scaled(1 / (1 - 2 * flip), torch.ones_like(flip)))
         quarter = dice.either(blit, torch.floor(dice.uniform() * 4), 0.0)
         steps.append(matrices.turned(math.pi / 2 * quarter))
-        right, down = (dice.either(blit, (dice.uniform() * 2 - 1) * 0.125, 0.0) for _ in range(2))
+        moved = dice.met(blit)
+        right, down = (moved * (dice.uniform() * 2 - 1) * 0.125 for _ in range(2))
         steps.append(matrices.shifted(-torch.round(right * width), -torch.round(down * height)))
     if geometry:
         size = torch.exp2(dice.either(geometry, dice.normal() * 0.2, 0.0))
@@ -101,7 +106,8 @@ def _placement(dice: _Dice, height: int, width: int, blit: float, geometry: floa
         steps.append(matrices.scaled(1 / stretch, stretch))
         angle = torch.where(dice.uniform() < rotation, (dice.uniform() * 2 - 1) * math.pi, 0.0)
         steps.append(matrices.turned(angle))
-        right, down = (dice.either(geometry, dice.normal() * 0.125, 0.0) for _ in range(2))
+        moved = dice.met(geometry)
+        right, down = (moved * dice.normal() * 0.125 for _ in range(2))
         steps.append(matrices.shifted(-right * width, -down * height))
     placed = steps[0]
     for step in steps[1:]:

@@ -67,15 +67,15 @@ class Augmentation:
             raise UsageError("points of the plane cannot be augmented like images; leave the augmentation out")
 
     def begin(self) -> dict[str, Tensor]:
-        """The controller's state: strength, sum of signs, sum of images, and rounds since it last moved."""
+        """The controller's state: strength, and signs, rounds and images since it last moved."""
         if not isinstance(self.strength, Adaptive):
             return {}
-        return {name: torch.zeros(()) for name in ("strength", "signs", "turns", "images")}
+        return {name: torch.zeros(()) for name in ("strength", "signs", "rounds", "images")}
 
     def now(self, state: dict[str, Tensor], seen: int, like: Tensor) -> Tensor:
         """The strength at a moment, a scalar on the images' device."""
         if isinstance(self.strength, Adaptive):
-            return state["strength"]
+            return state["strength"].clone()  # as it is now: it changes in place
         return torch.full((), float(value(self.strength, seen)), device=like.device)
 
     def __call__(self, images: Tensor, state: dict[str, Tensor], seen: int, draw: Draw) -> Tensor:
@@ -83,15 +83,18 @@ class Augmentation:
         with torch.autocast(images.device.type, enabled=False):
             return self.pipe(images.float(), self.now(state, seen, images), draw)
 
-    def listen(self, state: dict[str, Tensor], sign: Tensor, images: int) -> None:
-        """One turn of D: the mean sign of its answers on reals, against `images` of them. No host round trip."""
+    def listen(self, state: dict[str, Tensor], sign: Tensor, images: int, share: float) -> None:
+        """One turn of D, `share` of its turns in a round: the mean sign of its answers on `images` reals.
+
+        No host round trip.
+        """
         if not isinstance(self.strength, Adaptive):
             return
-        state["signs"] += sign
-        state["turns"] += 1
-        state["images"] += images
-        due = (state["turns"] >= self.strength.every).float()
-        step = (state["signs"] / state["turns"] - self.strength.target).sign() * state["images"] / self.strength.over
+        state["signs"] += share * sign
+        state["rounds"] += share
+        state["images"] += share * images
+        due = (state["rounds"] > self.strength.every - share / 2).float()
+        step = (state["signs"] / state["rounds"] - self.strength.target).sign() * state["images"] / self.strength.over
         state["strength"].add_(due * step).clamp_(0, 1)
-        for name in ("signs", "turns", "images"):
+        for name in ("signs", "rounds", "images"):
             state[name] *= 1 - due

@@ -59,7 +59,7 @@ def rounds(
             due = turn.due(state.round, state.seen)
             for _ in range(turn.times if due else 0):
                 assert due is not None
-                _play(_Table(bound, loader, devices, state, batch, ordinal), due)
+                _play(_Table(bound, loader, devices, state, batch, ordinal, due.players[0]), due)
                 ordinal += 1
         state.seen += batch
         state.round += 1
@@ -123,10 +123,10 @@ class _Table:
     """The context of one turn: what the engine lends the game."""
 
     def __init__(
-        self, bound: BoundRecipe, loader: Loader, devices: Devices, state: State, batch: int, ordinal: int
+        self, bound: BoundRecipe, loader: Loader, devices: Devices, state: State, batch: int, ordinal: int, who: str
     ) -> None:
         self.bound, self.loader, self.devices, self.state = bound, loader, devices, state
-        self.batch, self.ordinal = batch, ordinal
+        self.batch, self.ordinal, self.who = batch, ordinal, who
 
     @property
     def seen(self) -> int:
@@ -144,8 +144,9 @@ class _Table:
         return self.devices.mean(x)
 
     def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
-        found, state = penalty.of(inputs, self.state.penalties.get(penalty.name, {}))
-        self.state.penalties[penalty.name] = dict(state)
+        name = f"{self.who}/{penalty.name}"
+        found, state = penalty.of(inputs, self.state.penalties.get(name, {}))
+        self.state.penalties[name] = dict(state)
         return found
 
     def note(self, **values: Tensor) -> None:

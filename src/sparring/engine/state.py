@@ -42,7 +42,7 @@ class State:
             found |= {f"players.{name}.{key}": tensor for key, tensor in player.state().items()}
         found |= {f"game.{key}": tensor for key, tensor in self.game.state.items()}
         for name, state in self.penalties.items():
-            found |= {f"penalties.{name}.{key}": tensor for key, tensor in state.items()}
+            found |= {f"penalties.{name}:{key}": tensor for key, tensor in state.items()}
         found |= {f"notes.{key}": tensor for key, tensor in self.notes.tensors().items()}
         return found
 
@@ -68,7 +68,7 @@ class State:
             self.game.state[key].copy_(tensor)
         self.penalties = {}
         for name, tensor in groups["penalties"].items():
-            penalty, _, key = name.partition(".")
+            penalty, _, key = name.partition(":")
             self.penalties.setdefault(penalty, {})[key] = tensor.to(self.bad.device)
         self.notes = Notes.of(groups["notes"], self.bad.device)
         self.seed, self.seen = int(scalars["seed"]), int(scalars["seen"])

@@ -32,7 +32,7 @@ class UnconditionalGame:
 
     With `packing` m > 1, D judges m images at a time, stacked along the channels (Lin et al. 2018): a batch of n
     images is n / m packs. `augment` changes all that D is shown. With `unroll` k > 0, G plays against D as it would be
-    after k more steps on the same batch (Metz et al. 2017).
+    after k more steps down its adversarial loss on the same batch (Metz et al. 2017).
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class _Play:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
         game, values = self.game, {}
         kept, game._kept = game._kept, None
+        kept = None if "latents" in self.wanted else kept
         latents, made = (None, kept[0]) if kept else self._fakes(self.batch.size, graph=True)
         fake = self._packed(made)
         fake_logits = fake.new_empty(0)
@@ -136,7 +137,7 @@ class _Play:
             real_logits = torch.zeros_like(fake_logits)
             if game.loss.pairing != "none":
                 with torch.set_grad_enabled(game.unroll > 0):
-                    real_logits = kept[1] if kept else judge(self._reals())
+                    real_logits = kept[1] if kept and not game.unroll else judge(self._reals())
             values["adversarial"] = self._pairs(game.loss.generator, real_logits, fake_logits).mean()
         if "feature_matching" in self.named:
             values["feature_matching"] = self._feature_matching(fake)
@@ -146,6 +147,8 @@ class _Play:
     def both(self) -> dict[str, Tensor]:
         """Simultaneous play on the same z: D's loss without a way into G, and G's through a D that stands still."""
         game, network = self.game, self.ctx.players["discriminator"]
+        if game.unroll or game.fakes_per_real != 1 or "feature_matching" in self.named:
+            raise UsageError("players that move at once cannot look ahead, match features or count fakes; take turns")
         _, made = self._fakes(self.batch.size, graph=True)
         fake, real = self._packed(made), self._reals().requires_grad_("real" in self.wanted)
         shown = fake.detach().requires_grad_("fake" in self.wanted)
@@ -235,7 +238,7 @@ class _Play:
         if augment is not None:
             if loss.boundary is not None:
                 sign = ctx.mean((real - loss.boundary).sign())
-                augment.listen(state, sign, self.batch.size * ctx.processes)
+                augment.listen(state, sign, self.batch.size * ctx.processes, 1 / self.turn.times)
             ctx.note(augmentation=augment.now(state, ctx.seen, real))
 
 

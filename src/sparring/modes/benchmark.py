@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
-from sparring.errors import UsageError
-from sparring.modes.picture import draw_samples, sheet, slug
-from sparring.modes.protocols import PROTOCOLS, SETS, Protocol
+from sparring.errors import FileUnusableError, UsageError
+from sparring.modes.picture import draw_samples, sheet
+from sparring.modes.protocols import PROTOCOLS, SETS, Protocol, rebased
 from sparring.modes.table import Summary, as_markdown, summarise
 from sparring.modes.trial import Trial, control, play_trial
 from sparring.names import choose
 from sparring.pictures import png
-from sparring.trials import Journal, side_by_side
+from sparring.recipe import BoundRecipe, RecipeWarning
+from sparring.recipe_file import to_json
+from sparring.trials import Journal, check, side_by_side, slug
 
 __all__ = ["protocol_of", "run_modes"]
 
@@ -41,19 +46,25 @@ def run_modes(
     `summary.json`, `table.md` and `samples.png`; an interrupted trial goes on where it was. `work` is a folder for
     pictures and unfinished trials alone. `jobs` trials run side by side, each on so many `threads`.
     """
-    chosen = protocol_of(data, protocol, rounds)
+    seeds, chosen = list(seeds), protocol_of(data, protocol, rounds)
+    check(recipes, seeds=seeds, jobs=jobs, threads=threads)
+    _refuse_the_same(recipes, chosen)
     folder = None if out is None else Path(out)
     place = folder or (None if work is None else Path(work))
-    journal = Journal(folder)
-    done = [Trial.from_json(plain) for plain in journal.read()]
+    journal = Journal(folder, "trials.jsonl")
+    try:
+        done = {_key(trial): trial for trial in map(Trial.from_json, journal.open())}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileUnusableError(f"{folder} holds trials of another kind; choose another --out") from error
     wanted = [(word, seed) for seed in seeds for word in recipes]
-    left = [pair for pair in wanted if not any(_is(trial, data, chosen, *pair) for trial in done)]
+    left = [(word, seed) for word, seed in wanted if (data, chosen.name, word, seed) not in done]
     for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, place=place):
-        done.append(trial)
+        done[_key(trial)] = trial
         journal.append(trial.to_json())
         say(_line(trial))
-    asked = [trial for trial in done if any(_is(trial, data, chosen, *pair) for pair in wanted)]
-    summary = summarise(data, chosen, asked, control(data, chosen, digits=digits))
+    asked = [done[data, chosen.name, word, seed] for word, seed in wanted]
+    real = control(data, chosen, digits=digits) if work is None else None  # not for each trial of a larger benchmark
+    summary = summarise(data, chosen, asked, real)
     if folder is not None:
         write_durably(folder / "summary.json", (json.dumps(summary.to_json(), indent=1) + "\n").encode())
         write_durably(folder / "table.md", as_markdown(summary).encode())
@@ -92,7 +103,7 @@ def _play_all(
         return
     devices = Devices("cpu", threads)
     for word, seed in pairs:
-        keep = None if place is None else place / "unfinished" / f"{slug(word)}-{protocol.name}-{seed}"
+        keep = None if place is None else place / "unfinished" / f"{data}-{protocol.name}-{slug(word)}-{seed}"
         trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits, keep=keep)
         if place is not None and seed == 0:
             draw_samples(place / "samples", trial, samples)
@@ -110,8 +121,29 @@ def _command(
     return words + (["--work", str(place)] if place is not None else [])
 
 
-def _is(trial: Trial, data: str, protocol: Protocol, word: str, seed: int) -> bool:
-    return (trial.data, trial.protocol, trial.recipe, trial.seed) == (data, protocol.name, word, seed)
+def _key(trial: Trial) -> tuple[str, str, str, int]:
+    return trial.data, trial.protocol, trial.recipe, trial.seed
+
+
+def _refuse_the_same(recipes: Sequence[str], protocol: Protocol) -> None:
+    """Recipes that a protocol makes the same play would be counted twice, and tested against themselves."""
+    plays: dict[str, str] = {}
+    for word in recipes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecipeWarning)
+            bound = rebased(word, protocol).bind(
+                (3, 28, 28) if protocol.network == "metz" else (2, 1, 1), 0, 1000, 1000
+            )
+        game = bound.recipe.game
+        taken = inspect.signature(game.func if isinstance(game, partial) else game).parameters
+        defaults = {name: p.default for name, p in taken.items() if p.default is not p.empty}
+        full = bound.recipe.playing(**{**defaults, **getattr(game, "keywords", {})})
+        play = json.dumps(to_json(BoundRecipe(full.but(name="", summary="", papers=()), bound.facts)), sort_keys=True)
+        if play in plays:
+            raise UsageError(
+                f"under the {protocol.name} protocol {word} is the same play as {plays[play]}; leave one out"
+            )
+        plays[play] = word
 
 
 def _line(trial: Trial) -> str:

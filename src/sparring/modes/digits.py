@@ -32,6 +32,11 @@ class StackedDigits:
         return len(self._parts)
 
     @property
+    def about(self) -> str:
+        """Which digits these are made of."""
+        return self._digits.fingerprint[:16]
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Three colours of the digits' size."""
         return (3, *self._digits.shape[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from sparring.data.points import MIXTURES
 from sparring.engine.checkpoint import write_durably
 from sparring.modes.trial import Trial
 from sparring.pictures import grid, png, scatter
+from sparring.trials import slug
 
-__all__ = ["draw_samples", "sheet", "slug"]
+__all__ = ["draw_samples", "sheet"]
 
 _SIDE = 200
 _CAPTION = 16
@@ -47,8 +47,3 @@ def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Im
         with Image.open(path) as picture:
             paper.paste(picture.convert("RGB"), (corner[0], corner[1] + _CAPTION))
     return paper
-
-
-def slug(word: str) -> str:
-    """A recipe's word as the name of a file."""
-    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sparring.errors import UsageError
 from sparring.recipe import Optim, Recipe, Turn
 from sparring.recipes.changes import network as with_network
+from sparring.recipes.spelling import recipe_named, split_word
 
 __all__ = ["PROTOCOLS", "SETS", "Protocol", "rebased", "rounds_of"]
 
@@ -121,14 +122,30 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
 }
 
 
-def rebased(recipe: Recipe, protocol: Protocol) -> Recipe:
-    """A recipe under a protocol: its losses, penalties and turns, with the protocol's players, optimiser and batch."""
+_OF_NETWORKS = {"network", "width", "z_dim", "layers", "blocks", "upsample", "batch_norm", "dropout"}
+_OF_OPTIMS = {"rate", "beta1", "discriminator_rate", "decay"}
+
+
+def rebased(word: str, protocol: Protocol) -> Recipe:
+    """A recipe under a protocol: its losses, penalties and turns, with the protocol's players, optimiser and batch.
+
+    Raises UsageError for settings that the protocol would replace.
+    """
+    replaced = _OF_NETWORKS if protocol.network is not None else set()
+    replaced = replaced | (_OF_OPTIMS if protocol.optims else set()) | ({"batch"} if protocol.batch else set())
+    for key, _ in split_word(word)[1]:
+        if key in replaced:
+            raise UsageError(
+                f"the {protocol.name} protocol gives every recipe the same {key}; leave it out of {word}, or use "
+                "--protocol own"
+            )
+    recipe = recipe_named(word)
     if protocol.network is not None:
         recipe = with_network(recipe, protocol.network)
     if protocol.optims:
         recipe = recipe.but(optims=protocol.optims)
     if protocol.simultaneous:
-        if recipe.turns != _PLAIN:
+        if recipe.turns != _PLAIN or getattr(recipe.game, "keywords", {}).get("unroll"):
             raise UsageError(
                 f"in the {protocol.name} protocol both players move at once, which {recipe.name} does not; use gan, "
                 "pacgan or another plain recipe, or --protocol quick"

@@ -21,7 +21,7 @@ from sparring.engine.state import State
 from sparring.metrics.modes import ModeCount, count_classes, count_modes
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import Protocol, rebased, rounds_of
-from sparring.recipes.spelling import recipe_named
+from sparring.recipe import BoundRecipe, Recipe
 from sparring.schedule import value
 from sparring.trials import play
 
@@ -30,7 +30,10 @@ __all__ = ["Trial", "control", "play_trial"]
 
 @dataclass(frozen=True)
 class Trial:
-    """What one seed of one recipe came to; `diverged` where its numbers stopped being finite (no mode counts then)."""
+    """What one seed of one recipe came to.
+
+    `diverged` where its numbers stopped being finite; the modes are those of the last finite weights then.
+    """
 
     data: str
     protocol: str
@@ -71,17 +74,30 @@ def play_trial(
     """
     begun = time.perf_counter()
     source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
-    recipe = rebased(recipe_named(word), protocol)
-    length, facts = rounds_of(recipe, protocol), (source.shape, 0, len(source))
-    batch = value(recipe.bind(*facts, budget=length).recipe.batch, length)
-    bound = recipe.bind(*facts, budget=round(length * batch))
+    recipe = rebased(word, protocol)
+    length = rounds_of(recipe, protocol)
+    bound = _lasting(recipe, source.shape, len(source), length)
     loader = Loader(source, torch.arange(len(source)), seed=seed)
     state = State(bound, seed=seed, device=devices.device)
-    finite = play(bound, loader, state, devices, length=length, keep=keep)
+    about = f"{data} {source.about}" if isinstance(source, StackedDigits) else data
+    finite = play(bound, loader, state, devices, length=length, about=about, keep=keep)
     samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)
     count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
     taken = round(time.perf_counter() - begun, 1)
     return Trial(data, protocol.name, word, seed, state.round, count, taken, not finite), samples.squeeze()
+
+
+def _lasting(recipe: Recipe, shape: tuple[int, int, int], images: int, length: int) -> BoundRecipe:
+    """A recipe bound to the budget that `length` rounds use up, where the batch may be a schedule over that budget."""
+    bound = recipe.bind(shape, 0, images, length)
+    for _ in range(40):
+        seen = 0
+        for _ in range(length):
+            seen += max(int(value(bound.recipe.batch, seen)), 1)
+        if abs(seen - bound.facts.budget) <= 1:
+            break
+        bound = recipe.bind(shape, 0, images, (seen + bound.facts.budget + 1) // 2)
+    return bound
 
 
 def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) -> ModeCount:
@@ -102,4 +118,4 @@ def count_modes_in(samples: Tensor, data: str) -> ModeCount:
 
 
 def _digits(source: str | Path | None, seed: int) -> StackedDigits:
-    return StackedDigits(open_data(source or "MNIST"), seed=seed)
+    return StackedDigits(open_data(source or "mnist"), seed=seed)

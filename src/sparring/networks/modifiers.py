@@ -25,12 +25,16 @@ def spectral_norm(network: nn.Module, shape: tuple[int, int, int], *, iterations
     """Every weight matrix divided by its largest singular value: each layer is 1-Lipschitz (Miyato et al. 2018).
 
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
-    (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel.
+    (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel. A weight that
+    starts at zero has no direction, which is all that normalisation leaves of one; it starts at random instead.
     """
     for module in list(network.modules()):
-        weight = module._parameters.get("weight")
-        if weight is not None and weight.dim() > 1:
-            parametrizations.spectral_norm(module, "weight", n_power_iterations=iterations)
+        for name, weight in list(module._parameters.items()):
+            if weight is None or weight.dim() < 2:
+                continue
+            if not weight.is_meta and not weight.any():
+                nn.init.normal_(weight, 0.0, 0.02)
+            parametrizations.spectral_norm(module, name, n_power_iterations=iterations)
     return network
 
 
@@ -38,12 +42,13 @@ def discriminate_minibatch(
     network: nn.Module, shape: tuple[int, int, int], *, kernels: int = 50, dim: int = 5
 ) -> nn.Module:
     """D may look at the whole batch: minibatch discrimination on its last inner layer (Salimans et al. 2016, 3.2)."""
-    return BatchAware(network, MinibatchDiscrimination(_features(network, shape), kernels, dim), kernels)
+    last = _last_layer(network, shape)
+    return BatchAware(network, last, MinibatchDiscrimination(last.numel(), kernels, dim), kernels)
 
 
 def minibatch_deviation(network: nn.Module, shape: tuple[int, int, int], *, group: int = 4) -> nn.Module:
     """D may look at the standard deviation of its last inner layer over groups of images (Karras et al. 2018, 3)."""
-    return BatchAware(network, MinibatchDeviation(group), 1)
+    return BatchAware(network, _last_layer(network, shape), MinibatchDeviation(group), 1)
 
 
 class BatchAware(nn.Module):
@@ -53,18 +58,16 @@ class BatchAware(nn.Module):
     that layer: head([f, s]) = head(f) + w s. Across processes each looks at its own images.
     """
 
-    def __init__(self, network: nn.Module, statistic: nn.Module, dim: int) -> None:
+    def __init__(self, network: nn.Module, last: torch.Size, statistic: nn.Module, dim: int) -> None:
         super().__init__()
         self.network: Any = network
-        self.statistic = statistic
-        self.shape = torch.Size()
+        self.statistic, self.shape = statistic, last
         self.head = nn.Linear(dim, 1, bias=False)
         nn.init.normal_(self.head.weight, 0.0, 0.02)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The network's inner layers, `[n, ...]` each; the last is flat and has the statistic at its end."""
         *inner, last = self.network.features(x, labels)
-        self.shape = last.shape[1:]
         flat = last.flatten(1)
         return [*inner, torch.cat([flat, self.statistic(flat)], 1)]
 
@@ -114,11 +117,11 @@ class MinibatchDeviation(nn.Module):
         return deviation.repeat(size)[:, None]
 
 
-def _features(network: Any, shape: tuple[int, int, int]) -> int:
-    """Numbers in the last inner layer, from a look at two images; nothing is kept of it."""
+def _last_layer(network: Any, shape: tuple[int, int, int]) -> torch.Size:
+    """The shape of the last inner layer for one image, from a look at two; nothing is kept of it."""
     training = network.training
     network.eval()
     with torch.no_grad():
         last: Tensor = network.features(torch.zeros(2, *shape, device=next(network.parameters()).device))[-1]
     network.train(training)
-    return last[0].numel()
+    return last.shape[1:]

@@ -35,4 +35,4 @@ def path_lengths(inputs: PenaltyInputs, state: State, *, decay: float = 0.01) ->
     return (lengths - mean).square(), {"mean": mean}
 
 
-path_length = PenaltyFunction(path_lengths, differentiates=("latents",))
+path_length = PenaltyFunction(path_lengths, differentiates=("latents",), per_image=True, turn="generator")

@@ -83,12 +83,14 @@ class PenaltyInputs:
 class PenaltyFunction:
     """A penalty and what it differentiates, which the game makes leaves of the graph before they are used.
 
-    `per_image` says that it is a statement about single images, which a D with batch norm cannot keep.
+    `per_image` says that it is a statement about single images, which a network with batch norm cannot keep; `turn` is
+    the player in whose turn it can be computed.
     """
 
     function: Callable[[PenaltyInputs, State], tuple[Tensor, State]]
     differentiates: tuple[Literal["real", "fake", "latents"], ...] = ()
     per_image: bool = False
+    turn: Literal["discriminator", "generator", "any"] = "discriminator"
 
     def __call__(self, inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
         return self.function(inputs, state)
@@ -152,17 +154,14 @@ def moved_away(
     sides: tuple[Literal["real", "fake"], ...] = ("real", "fake"),
 ) -> tuple[Tensor, State]:
     """|D(x) - D(T(x))|^2 for a `change` T that keeps what an image shows, on both sides (Zhao et al. 2020b)."""
-    total = inputs.real_logits.new_zeros(())
-    found = []
+    total = inputs.real_logits.new_zeros(1)
     for side, images, logits in (
         ("real", inputs.real, inputs.real_logits),
         ("fake", inputs.fake, inputs.fake_logits),
     ):
         if side in sides:
-            found.append((logits - inputs.discriminator(change(images.detach(), inputs.draw))).square())
-    if len({len(part) for part in found}) == 1:
-        return torch.stack(found).sum(0), state
-    return sum((part.mean() for part in found), total).expand(1), state
+            total = total + (logits - inputs.discriminator(change(images.detach(), inputs.draw))).square().mean()
+    return total, state
 
 
 def flipped_and_shifted(images: Tensor, draw: Draw, *, reach: float = 0.125) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 
@@ -21,11 +21,13 @@ def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     W is a layer's weight as a matrix, one row for each output; vectors (biases, norms) are left alone.
     """
     total = inputs.fake.new_zeros(())
-    for weight in inputs.network.parameters():
-        if weight.dim() > 1:
-            rows = weight.flatten(1)
-            products = rows @ rows.t()
-            total = total + products.square().sum() - products.diagonal().square().sum()
+    for module in inputs.network.modules():
+        turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
+        for weight in module.parameters(recurse=False):
+            if weight.dim() > 1:
+                rows = (weight.transpose(0, 1) if turned else weight).flatten(1)
+                products = rows @ rows.t()
+                total = total + products.square().sum() - products.diagonal().square().sum()
     return total.expand(1), state
 
 
@@ -35,7 +37,7 @@ def _historical_averaging(inputs: PenaltyInputs, state: State) -> tuple[Tensor, 
     The state is the running mean of every weight and the number of turns in it.
     """
     named = dict(inputs.network.named_parameters())
-    count = state["count"] if state else inputs.fake.new_zeros(())
+    count = state["count"] if state else torch.zeros((), device=inputs.fake.device)
     total = inputs.fake.new_zeros(())
     means = {"count": count + 1}
     for name, weight in named.items():
@@ -46,5 +48,5 @@ def _historical_averaging(inputs: PenaltyInputs, state: State) -> tuple[Tensor, 
     return total.expand(1), means
 
 
-orthogonal = PenaltyFunction(_orthogonal)
-historical_averaging = PenaltyFunction(_historical_averaging)
+orthogonal = PenaltyFunction(_orthogonal, turn="any")
+historical_averaging = PenaltyFunction(_historical_averaging, turn="any")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from sparring.augment.augmentation import Adaptive, Augmentation
 from sparring.augment.diffaugment import diffaugment
 from sparring.augment.noise import instance_noise
 from sparring.errors import UsageError
-from sparring.names import choose, discover
+from sparring.names import choose, discover, member_named
 from sparring.networks import modifiers
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
@@ -28,8 +29,9 @@ __all__: list[str] = []
 
 
 def network(recipe: Recipe, word: str) -> Recipe:
-    """Players of another architecture; D without batch norm where the recipe has penalties of single images."""
+    """Players of another architecture; D without batch norm under penalties of single images and spectral norm."""
     bare = any(penalty.of.per_image for turn in recipe.turns for penalty in turn.penalties)
+    bare = bare or modifiers.spectral_norm in _game(recipe).get("modifiers", ())
     together = bare and bool(_game(recipe).get("together", False))
     return recipe.playing(**players(word, judge_norm=not bare), together=together)
 
@@ -49,17 +51,21 @@ def modify(recipe: Recipe, word: str) -> Recipe:
 
 def packing(recipe: Recipe, word: str) -> Recipe:
     """D judges packs of so many images."""
-    return recipe.playing(packing=int(_number("packing", word)))
+    return recipe.playing(packing=_whole("packing", word))
 
 
 def unroll(recipe: Recipe, word: str) -> Recipe:
-    """G plays against D as it will be after so many steps."""
-    return recipe.playing(unroll=int(_number("unroll", word)))
+    """G plays against D as it will be after so many steps down its adversarial loss."""
+    if recipe.constraints or any(turn.penalties for turn in recipe.turns if "discriminator" in turn.players):
+        raise UsageError(
+            f"D of {recipe.name} has penalties or constraints, which looking ahead leaves out; unroll a recipe without"
+        )
+    return recipe.playing(unroll=_whole("unroll", word))
 
 
 def discriminator_turns(recipe: Recipe, word: str) -> Recipe:
     """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014)."""
-    times = int(_number("discriminator_turns", word))
+    times = _whole("discriminator_turns", word)
     turns = [dataclasses.replace(t, times=times) if t.players == ("discriminator",) else t for t in recipe.turns]
     return recipe.but(turns=tuple(turns))
 
@@ -73,7 +79,7 @@ def discriminator_rate(recipe: Recipe, word: str) -> Recipe:
 
 
 def decay(recipe: Recipe, word: str) -> Recipe:
-    """All learning rates fall to zero over the run: linear, or cosine; what schedules they had ends with it."""
+    """All learning rates fall to zero over the run: linear, or cosine, which keeps a warm-up."""
     curve = {"linear": Linear, "cosine": Cosine}[choose(word, ["linear", "cosine"], "decay")]
     fading = {
         player: dataclasses.replace(optim, rate=derived(optim.rate, _faded, curve=curve))
@@ -118,7 +124,7 @@ def generator_penalty(recipe: Recipe, word: str) -> Recipe:
 CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
     function.__name__: function
     for function in (
-        network, loss, modify, packing, unroll, penalty, generator_penalty, discriminator_turns, discriminator_rate,
+        penalty, generator_penalty, modify, network, loss, packing, unroll, discriminator_turns, discriminator_rate,
         decay, augment,
     )
 }  # fmt: skip
@@ -126,10 +132,9 @@ CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
 
 
 def _penalised(recipe: Recipe, word: str, player: str) -> Recipe:
-    name, _, numbers = word.partition(":")
-    weight, _, every = numbers.partition(":")
+    name, weight, every = _penalty_in(word)
     function = _value(PenaltyFunction, name, "penalty")
-    more = Penalty(name, function, _number("weight", weight or "1"), every=int(_number("every", every or "1")))
+    more = Penalty(name.replace(":", "."), function, weight, every=every)
     turns = tuple(dataclasses.replace(t, terms=(*t.terms, more)) if t.players == (player,) else t for t in recipe.turns)
     if turns == recipe.turns:
         raise UsageError(f"{recipe.name} has no turn of the {player} alone, which {name} could join")
@@ -137,16 +142,44 @@ def _penalised(recipe: Recipe, word: str, player: str) -> Recipe:
 
 
 def _value(kind: type, name: str, what: str) -> Any:
-    """A loss or penalty by its name."""
-    known = {n.partition(":")[2]: v for n, v in discover("objectives").items() if isinstance(v, kind)}
-    return known[choose(name, known, what)]
+    """A loss or penalty by its name, or a person's own by package.module:name."""
+    if ":" in name:
+        found = member_named(name)
+        if not isinstance(found, kind):
+            raise UsageError(f"{name} is no {what}; name one")
+        return found
+    return _known(kind)[choose(name, _known(kind), what)]
+
+
+def _known(kind: type) -> dict[str, Any]:
+    """The losses or the penalties that sparring has."""
+    return {n.partition(":")[2]: v for n, v in discover("objectives").items() if isinstance(v, kind)}
+
+
+def _penalty_in(word: str) -> tuple[str, float, int]:
+    """Name, weight and interval of NAME, NAME:WEIGHT or NAME:WEIGHT:EVERY; a person's own name has a colon too."""
+    first, *rest = word.split(":")
+    if rest and first not in _known(PenaltyFunction):
+        first, rest = f"{first}:{rest[0]}", rest[1:]
+    weight = _number("weight", rest[0]) if rest else 1.0
+    return first, weight, _whole("every", ":".join(rest[1:])) if len(rest) > 1 else 1
 
 
 def _number(what: str, word: str) -> float:
     try:
-        return float(word)
+        number = float(word)
     except ValueError as error:
         raise UsageError(f"{word!r} is no number; write for example {what}=2") from error
+    if not math.isfinite(number):
+        raise UsageError(f"{what} of {word} cannot be; give a finite number")
+    return number
+
+
+def _whole(what: str, word: str) -> int:
+    number = _number(what, word)
+    if number != int(number):
+        raise UsageError(f"{what} of {word} cannot be; give a whole number")
+    return int(number)
 
 
 def _game(recipe: Recipe) -> Mapping[str, Any]:
@@ -164,9 +197,13 @@ def _times(rate: Schedule, facts: Facts, *, factor: float) -> Schedule:
 
 
 def _faded(rate: Schedule, facts: Facts, *, curve: type[Linear] | type[Cosine]) -> Schedule:
-    """From where a schedule begins down to zero, a warm-up kept."""
-    warmup = {"warmup": rate.warmup} if isinstance(rate, Cosine) and curve is Cosine else {}
-    return curve(ends(rate)[0], 0.0, over=facts.budget, **warmup)
+    """From where a schedule begins down to zero."""
+    warmup = rate.warmup if isinstance(rate, Cosine) else 0
+    if curve is Cosine:
+        return Cosine(ends(rate)[0], 0.0, over=facts.budget, warmup=warmup)
+    if warmup:
+        raise UsageError("this recipe warms its rate up, which a straight line would not; use decay=cosine")
+    return Linear(ends(rate)[0], 0.0, over=facts.budget)
 
 
 def _falling(facts: Facts, *, sigma: float) -> Linear:

@@ -65,6 +65,8 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
         try:
             if key not in accepted:
                 changes.append((key, value))
+            elif key in parameters:
+                raise UsageError(f"{key} is given twice; give it once")
             else:
                 parameters[key] = _read(value, hints.get(key, str), f"{key} of {name}")
         except UsageError:

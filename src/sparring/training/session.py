@@ -28,6 +28,7 @@ from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.schedule import images_of
+from sparring.trials import slug
 
 __all__ = ["Session", "Wish", "begin", "prepare", "resume_session", "run_to_resume"]
 
@@ -91,7 +92,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         f"minutes at {1 / pace.seconds_per_image:.0f} images/s on {devices.threads} "
         f"thread{'s' * (devices.threads > 1)}, then its score (--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{recipe.name}")
+    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{slug(recipe.name)}")
     run.trust = foreign_modules(recipe)
     card = {
         "sparring": __version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import warnings
@@ -62,6 +63,9 @@ def run_modes(
         done[_key(trial)] = trial
         journal.append(trial.to_json())
         say(_line(trial))
+    if place is not None:
+        with contextlib.suppress(OSError):  # not there, or another call is at work in it
+            (place / "unfinished").rmdir()
     asked = [done[data, chosen.name, word, seed] for word, seed in wanted]
     real = control(data, chosen, digits=digits) if work is None else None  # not for each trial of a larger benchmark
     summary = summarise(data, chosen, asked, real)

@@ -90,7 +90,7 @@ def compare(
 ) -> None:
     """Compare recipes seed by seed, on the same data in the same order and from the same z.
 
-    Example: `sparring compare dcgan dcgan+augment=diffaugment --images 100k --seeds 6 --jobs 2`
+    Example: `sparring compare dcgan dcgan+augment=diffaugment --images 100k --seeds 8 --jobs 2`
 
     Parameters
     ----------

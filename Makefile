@@ -11,7 +11,7 @@ demo: $(VENV)/.ready
 	$(BIN)/sparring train $(ARGS)
 
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

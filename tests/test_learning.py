@@ -26,7 +26,7 @@ LEARNS = {
     "wgan": (150_000, 0.4),
     "wgan_gp": (120_000, 0.4),
     "sngan": (150_000, 0.4),
-    "unrolled": (80_000, 0.4),
+    "unrolled": (60_000, 0.4),
     "minibatch_discrimination": (160_000, 0.4),
     "feature_matching": (200_000, 0.4),
 }
@@ -36,7 +36,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "wgan": {"discriminator_turns": 2, "rate": 1e-3},
     "wgan_gp": {"discriminator_turns": 2},
     "sngan": {"discriminator_turns": 1, "rate": 1e-3},
-    "unrolled": {"steps": 2, "rate": 5e-4},
 }
 """What makes a test short enough."""
 

@@ -28,7 +28,8 @@ from sparring.cli import main
 from sparring.engine.pace import Pace
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WRITTEN_BY_PEOPLE = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "results" not in page.parts]
+PAGES = [ROOT / "README.md", *WRITTEN_BY_PEOPLE]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 FEWER = {

@@ -68,7 +68,7 @@ class State:
             self.game.state[key].copy_(tensor)
         self.penalties = {}
         for name, tensor in groups["penalties"].items():
-            penalty, _, key = name.partition(":")
+            penalty, _, key = name.rpartition(":")
             self.penalties.setdefault(penalty, {})[key] = tensor.to(self.bad.device)
         self.notes = Notes.of(groups["notes"], self.bad.device)
         self.seed, self.seen = int(scalars["seed"]), int(scalars["seen"])

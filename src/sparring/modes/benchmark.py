@@ -49,7 +49,7 @@ def run_modes(
     """
     seeds, chosen = list(seeds), protocol_of(data, protocol, rounds)
     check(recipes, seeds=seeds, jobs=jobs, threads=threads)
-    _refuse_the_same(recipes, chosen)
+    _refuse_the_same(recipes, chosen, (3, 28, 28) if data == "stacked-mnist" else (2, 1, 1))
     folder = None if out is None else Path(out)
     place = folder or (None if work is None else Path(work))
     journal = Journal(folder, "trials.jsonl")
@@ -129,15 +129,13 @@ def _key(trial: Trial) -> tuple[str, str, str, int]:
     return trial.data, trial.protocol, trial.recipe, trial.seed
 
 
-def _refuse_the_same(recipes: Sequence[str], protocol: Protocol) -> None:
+def _refuse_the_same(recipes: Sequence[str], protocol: Protocol, shape: tuple[int, int, int]) -> None:
     """Recipes that a protocol makes the same play would be counted twice, and tested against themselves."""
     plays: dict[str, str] = {}
     for word in recipes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecipeWarning)
-            bound = rebased(word, protocol).bind(
-                (3, 28, 28) if protocol.network == "metz" else (2, 1, 1), 0, 1000, 1000
-            )
+            bound = rebased(word, protocol).bind(shape, 0, images=1000, budget=1000)
         game = bound.recipe.game
         taken = inspect.signature(game.func if isinstance(game, partial) else game).parameters
         defaults = {name: p.default for name, p in taken.items() if p.default is not p.empty}

@@ -73,7 +73,7 @@ def run_modes(
         write_durably(folder / "summary.json", (json.dumps(summary.to_json(), indent=1) + "\n").encode())
         write_durably(folder / "table.md", as_markdown(summary).encode())
         if (folder / "samples").is_dir():
-            write_durably(folder / "samples.png", png(sheet(folder / "samples", list(dict.fromkeys(recipes)))))
+            write_durably(folder / "samples.png", png(sheet(folder / "samples", recipes)))
     return summary
 
 

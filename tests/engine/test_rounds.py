@@ -18,7 +18,7 @@ from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
 from sparring.engine.state import State
 from sparring.errors import DiskError, DivergedError, FileUnusableError, UsageError
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import non_saturating
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
@@ -57,7 +57,7 @@ def toy(**changes: object) -> Recipe:
         name="toy",
         summary="two numbers against two numbers",
         papers=(),
-        game=partial(UnconditionalGame, generator=Shift, discriminator=Judge, loss=non_saturating),
+        game=partial(TwoPlayerGame, generator=Shift, discriminator=Judge, loss=non_saturating),
         turns=(Turn(("discriminator",)), Turn(("generator",))),
         optims={name: Optim(kind="sgd", rate=0.1) for name in ("generator", "discriminator")},
         batch=8,
@@ -91,7 +91,7 @@ def test_five_turns_see_five_different_z(devices: Devices) -> None:
             seen.append(z.clone())
             return super().forward(z)
 
-    game = partial(UnconditionalGame, generator=Spy, discriminator=Judge, loss=non_saturating)
+    game = partial(TwoPlayerGame, generator=Spy, discriminator=Judge, loss=non_saturating)
     after(toy(game=game, turns=(Turn(("discriminator",), times=5), Turn(("generator",)))), 1, devices)
     drawn = [z for z in seen if z.device.type == "cpu" and len(z) == 8]
     assert len({tuple(z.flatten().tolist()) for z in drawn}) == 6

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.networks import dcgan as networks
 from sparring.networks import mlp
 from sparring.objectives.losses import non_saturating
@@ -56,7 +56,7 @@ def dcgan(
         summary="strided convolutions and batch norm, the classic baseline",
         papers=(_RADFORD,),
         game=partial(
-            UnconditionalGame,
+            TwoPlayerGame,
             generator=fitted(partial(_generator, width=width, upsample=upsample, z_dim=z_dim)),
             discriminator=fitted(partial(_discriminator, width=width)),
             loss=non_saturating,

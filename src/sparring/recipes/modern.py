@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.networks import mlp
 from sparring.networks import r3gan as networks
 from sparring.objectives.losses import relativistic_pairing
@@ -75,7 +75,7 @@ def r3gan(
         summary="residual networks without normalisation, relativistic pairing, R1 and R2",
         papers=(_HUANG, _MESCHEDER),
         game=partial(
-            UnconditionalGame,
+            TwoPlayerGame,
             generator=fitted(partial(_generator, width=width, blocks=blocks, z_dim=z_dim)),
             discriminator=fitted(partial(_discriminator, width=width, blocks=blocks)),
             loss=relativistic_pairing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.networks import mlp
 from sparring.objectives.losses import minimax, non_saturating
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
@@ -65,7 +65,7 @@ def gan(
         summary="the original: multilayer perceptrons, k discriminator turns a round",
         papers=(_GOODFELLOW,),
         game=partial(
-            UnconditionalGame,
+            TwoPlayerGame,
             generator=partial(
                 mlp.Generator,
                 z_dim=fitted(_z_dim) if z_dim is None else z_dim,

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.names import choose, discover
 from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
@@ -65,7 +65,7 @@ def two_players(
         name=name,
         summary=summary,
         papers=papers,
-        game=partial(UnconditionalGame, **cast, loss=loss, **game),
+        game=partial(TwoPlayerGame, **cast, loss=loss, **game),
         turns=(Turn(("discriminator",)), Turn(("generator",))),
         optims={"generator": optim, "discriminator": optim},
         emas={"generator": Ema(halflife=fitted(halflife))},

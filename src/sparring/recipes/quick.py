@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import nn
 
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.networks import mlp
 from sparring.networks import quick as networks
 from sparring.objectives.losses import relativistic_pairing
@@ -73,7 +73,7 @@ def quick(
         summary="small and light, one generator pass a round: learns fastest on a CPU",
         papers=_PAPERS,
         game=partial(
-            UnconditionalGame,
+            TwoPlayerGame,
             generator=fitted(partial(_generator, width=width, z_dim=z_dim)),
             discriminator=fitted(partial(_discriminator, width=width)),
             loss=relativistic_pairing,

@@ -168,7 +168,7 @@ def _settings(keywords: Mapping[str, Any]) -> str:
 
 
 def _name(thing: Any) -> str:
-    """A part's own name: `dcgan.Generator` for networks, `UnconditionalGame` for a game, `hinge` for a loss."""
+    """A part's own name: `dcgan.Generator` for networks, `TwoPlayerGame` for a game, `hinge` for a loss."""
     if isinstance(thing, functools.partial):
         return _name(thing.func)
     try:

@@ -16,14 +16,14 @@ from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyInputs
 from sparring.recipe import Batch, Context, Turn
 
-__all__ = ["UnconditionalGame"]
+__all__ = ["TwoPlayerGame"]
 
 Shape: TypeAlias = tuple[int, int, int]
 Judge: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @final
-class UnconditionalGame:
+class TwoPlayerGame:
     """Players `generator` and `discriminator`, made by two factories of (shape, classes).
 
     `modifiers` change D after it was built, each a function of (network, shape): spectral norm, minibatch
@@ -101,7 +101,7 @@ _TERMS = {"adversarial", "feature_matching"}
 class _Play:
     """One turn of the game."""
 
-    def __init__(self, game: UnconditionalGame, turn: Turn, batch: Batch, ctx: Context) -> None:
+    def __init__(self, game: TwoPlayerGame, turn: Turn, batch: Batch, ctx: Context) -> None:
         self.game, self.turn, self.batch, self.ctx = game, turn, batch, ctx
         self.wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
         self.named = {term.name for term in turn.terms}

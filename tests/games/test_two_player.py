@@ -20,7 +20,7 @@ from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
-from sparring.games.unconditional import UnconditionalGame
+from sparring.games.two_player import TwoPlayerGame
 from sparring.objectives.losses import wasserstein
 from sparring.recipe import Optim, Recipe, RecipeWarning, Term, Turn
 from sparring.recipes.spelling import recipe_named
@@ -167,7 +167,7 @@ def test_the_controller_hears_d(devices: Devices) -> None:
 
 def test_logits_without_an_origin_cannot_lead_a_controller() -> None:
     with pytest.raises(UsageError, match="no origin"):
-        UnconditionalGame(
+        TwoPlayerGame(
             generator=partial(int), discriminator=partial(int), loss=wasserstein,  # type: ignore[arg-type]
             augment=Augmentation(diffaugment, Adaptive(over=100.0)),
         )  # fmt: skip

@@ -190,7 +190,9 @@ class Recipe:
     """A game, its players and when they play; free of the data's shape.
 
     `game` makes the game; `batch` is the number of real images a round adds to `seen`; `optims` and `emas` go by
-    player; `sampler` is the player that is kept; `mirror` flips half of the reals left to right.
+    player; `sampler` is the player that is kept; `mirror` flips half of the reals left to right; `balanced` draws reals
+    of every class equally often, however many there are. A turn's batch is played in `accumulate` parts, one after the
+    other, whose gradients are added up before the step: the memory of one part for the batch of all.
     """
 
     name: str
@@ -203,6 +205,8 @@ class Recipe:
     emas: Mapping[str, Ema] = field(default_factory=dict)
     constraints: tuple[Constraint, ...] = ()
     mirror: bool = False
+    balanced: bool = False
+    accumulate: int = 1
     sampler: str = "generator"
 
     def but(self, **changes: Any) -> Recipe:
@@ -238,6 +242,10 @@ class Recipe:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
+        if recipe.balanced and facts.classes < 2:
+            raise UsageError(f"{self.name} balances classes, but these data have {facts.classes}; leave balancing out")
+        if not 1 <= recipe.accumulate <= 1024:
+            raise UsageError(f"a batch in {recipe.accumulate} parts cannot be; give a number from 1 to 1024")
         for batch in ends(recipe.batch):
             if not 1 <= batch <= 1e7:
                 raise UsageError(f"a batch of {batch:g} cannot be; give 1 or more")
@@ -281,6 +289,9 @@ class Batch(Protocol):
     @property
     def labels(self) -> Tensor | None:
         """Labels of the reals, int64 `[size]`, or None."""
+
+    def fake_labels(self, n: int) -> Tensor:
+        """Labels for fakes, int64 `[n]`, as frequent as among the reals; a function of what `z` is one of."""
 
     def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
         """Noise `[n, dim]`, a function of (seed, round, turn, global sample index)."""

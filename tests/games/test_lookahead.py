@@ -48,10 +48,10 @@ def test_a_game_of_two_numbers(steps: int) -> None:
     one = torch.ones(1, dtype=torch.double)
 
     def loss(judge: Any) -> Tensor:
-        return (softplus(-judge(one)) + softplus(judge(shift))).mean()
+        return (softplus(-judge(one).per_image) + softplus(judge(shift).per_image)).mean()
 
     ahead = look_ahead(network, settled(Optim(kind="sgd"), 0.8), loss, steps)
-    value = (-softplus(ahead(shift))).sum()
+    value = (-softplus(ahead(shift).per_image)).sum()
     assert float(value.detach()) == pytest.approx(explicit(0.7, -0.4, steps, 0.8), rel=1e-12)
     (slope,) = torch.autograd.grad(value, shift)
     up, down = (explicit(0.7, -0.4 + step, steps, 0.8) for step in (1e-6, -1e-6))
@@ -76,11 +76,11 @@ def test_steps_are_those_of_torch(kind: str) -> None:
     optimizer = make(network.parameters())
 
     def loss(judge: Any) -> Tensor:
-        return (softplus(-judge(real)) + softplus(judge(fake))).mean()
+        return (softplus(-judge(real).per_image) + softplus(judge(fake).per_image)).mean()
 
     def step(net: nn.Module, by: torch.optim.Optimizer) -> None:
         by.zero_grad()
-        loss(lambda images: net(images).per_image).backward()
+        loss(net).backward()
         by.step()
 
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_steps_are_those_of_torch(kind: str) -> None:
     before = copy.deepcopy(network.state_dict())
     ahead = look_ahead(network, OptimizerState(optim, 0.01, (0.5, 0.9), moments), loss, 3)
     assert all(torch.equal(before[name], now) for name, now in network.state_dict().items())  # batch norm included
-    found = ahead(fake)
+    found = ahead(fake).per_image
     for _ in range(3):
         step(network, optimizer)
     torch.testing.assert_close(found.detach(), network(fake).per_image.detach(), rtol=1e-7, atol=1e-9)
@@ -107,7 +107,7 @@ def test_dead_units_spread_no_nan() -> None:
 
     shift = torch.tensor([0.5], dtype=torch.double, requires_grad=True)
     ahead = look_ahead(
-        Dead(1.0), settled(Optim(), 0.1), lambda judge: softplus(judge(shift)).mean() + 0 * shift.sum(), 2
+        Dead(1.0), settled(Optim(), 0.1), lambda judge: softplus(judge(shift).per_image).mean() + 0 * shift.sum(), 2
     )
-    (slope,) = torch.autograd.grad(ahead(shift).sum(), shift, allow_unused=True)
+    (slope,) = torch.autograd.grad(ahead(shift).per_image.sum(), shift, allow_unused=True)
     assert slope is None or torch.isfinite(slope).all()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.chance import generator, permutation
+from sparring.errors import UsageError
 
 __all__ = ["Images", "Loader"]
 
@@ -27,25 +28,24 @@ class Images(Protocol):
 class Loader:
     """Draws batches of the images at `indices`, epoch after epoch, each in an order of its own.
 
-    A batch larger than what is left of an epoch wraps into the next one.
+    A batch larger than what is left of an epoch wraps into the next one. `balanced` draws every class equally often:
+    of so many images in a row as there are classes, each class has one, and each class goes through epochs of its own.
     """
 
-    def __init__(self, data: Images, indices: Tensor, *, seed: int, mirror: bool = False) -> None:
+    def __init__(
+        self, data: Images, indices: Tensor, *, seed: int, mirror: bool = False, balanced: bool = False
+    ) -> None:
         self._data, self._indices, self._seed, self._mirror = data, indices, seed, mirror
-        self._orders: dict[int, Tensor] = {}
+        self._orders: dict[tuple[int, int], Tensor] = {}
+        self._labels = None if data.labels is None else data.labels[indices]
+        self._groups = _by_class(self._labels, indices) if balanced else []
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def draw(self, cursor: int, n: int, part: slice) -> tuple[Tensor, Tensor | None]:
         """Images and labels number `cursor`..`cursor + n` of the stream, as stored; only `part` of them is fetched."""
-        places = torch.arange(cursor, cursor + n)[part]
-        chosen = torch.cat(
-            [
-                self._order(int(epoch))[places[places // len(self) == epoch] % len(self)]
-                for epoch in torch.unique(places // len(self))
-            ]
-        )
+        chosen = self._places(torch.arange(cursor, cursor + n)[part])
         images = self._data.images(chosen)
         if self._mirror:
             flips = torch.rand(n, generator=generator(self._seed, "mirror", cursor))[part] < 0.5
@@ -53,9 +53,44 @@ class Loader:
         labels = self._data.labels
         return images, None if labels is None else labels[chosen]
 
-    def _order(self, epoch: int) -> Tensor:
-        """The order of an epoch; the last two are remembered."""
-        if epoch not in self._orders:
-            self._orders = {k: v for k, v in self._orders.items() if k == epoch - 1}
-            self._orders[epoch] = self._indices[permutation(len(self), self._seed, "order", epoch)]
-        return self._orders[epoch]
+    def labels(self, source: torch.Generator, n: int) -> Tensor:
+        """Labels as frequent as those of the stream, int64 `[n]`; raises UsageError where the data have none."""
+        if self._labels is None:
+            raise UsageError("these data have no labels; give one folder a class, or play a recipe without classes")
+        if self._groups:
+            present = torch.tensor([label for label, _ in self._groups])
+            return present[torch.randint(len(present), (n,), generator=source)]
+        return self._labels[torch.randint(len(self._labels), (n,), generator=source)]
+
+    def _places(self, numbers: Tensor) -> Tensor:
+        """The indices of the images with some numbers in the stream."""
+        if not self._groups:
+            return self._in_epochs(numbers, self._indices, 0)
+        blocks, within = numbers // len(self._groups), numbers % len(self._groups)
+        orders = {int(b): permutation(len(self._groups), self._seed, "classes", int(b)) for b in blocks.unique()}
+        which = torch.stack([orders[int(b)][k] for b, k in zip(blocks, within, strict=True)])
+        chosen = torch.empty_like(numbers)
+        for group in which.unique():
+            label, indices = self._groups[int(group)]
+            chosen[which == group] = self._in_epochs(blocks[which == group], indices, label + 1)
+        return chosen
+
+    def _in_epochs(self, numbers: Tensor, indices: Tensor, stream: int) -> Tensor:
+        """Indices in shuffled epochs, one after the other; stream 0 is that of all images."""
+        epochs, places = numbers // len(indices), numbers % len(indices)
+        return torch.cat([self._order(int(e), indices, stream)[places[epochs == e]] for e in torch.unique(epochs)])
+
+    def _order(self, epoch: int, indices: Tensor, stream: int) -> Tensor:
+        """The order of an epoch; the last two of each stream are remembered."""
+        if (stream, epoch) not in self._orders:
+            self._orders.pop((stream, epoch - 2), None)
+            parts = ("order", epoch) if stream == 0 else ("order", epoch, "class", stream - 1)
+            self._orders[stream, epoch] = indices[permutation(len(indices), self._seed, *parts)]
+        return self._orders[stream, epoch]
+
+
+def _by_class(labels: Tensor | None, indices: Tensor) -> list[tuple[int, Tensor]]:
+    """The classes that have images, each with their indices."""
+    if labels is None:
+        raise UsageError("classes cannot be balanced, because these data have no labels; leave balancing out")
+    return [(int(label), indices[labels == label]) for label in labels.unique()]

@@ -175,7 +175,7 @@ class _Draw:
         self._global = max(round(table.batch * turn.batch_fraction), 1)
         self._part = table.devices.share(self._global)
         self._real: tuple[Tensor, Tensor | None] | None = None
-        self._noises = 0
+        self._noises = self._namings = 0
 
     @property
     def size(self) -> int:
@@ -194,6 +194,13 @@ class _Draw:
         source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
         self._noises += 1
         whole = draw((n * world, dim), kind, source)
+        return whole[table.devices.rank * n : (table.devices.rank + 1) * n].to(table.devices.device)
+
+    def fake_labels(self, n: int) -> Tensor:
+        table, world = self._table, self._table.devices.world
+        source = generator(table.state.seed, "labels", table.state.round, table.ordinal, self._namings)
+        self._namings += 1
+        whole = table.loader.labels(source, n * world)
         return whole[table.devices.rank * n : (table.devices.rank + 1) * n].to(table.devices.device)
 
     def _reals(self) -> tuple[Tensor, Tensor | None]:

@@ -13,9 +13,9 @@ from torch.func import functional_call
 from sparring.networks.layers import Verdict
 from sparring.recipe import OptimizerState
 
-__all__ = ["Ahead", "look_ahead"]
+__all__ = ["Ahead", "Judge", "look_ahead"]
 
-Judge: TypeAlias = Callable[[Tensor], Tensor]
+Judge: TypeAlias = Callable[..., Verdict]
 
 
 def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int) -> Judge:
@@ -39,15 +39,15 @@ def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Ju
 @final
 @dataclass(frozen=True)
 class Ahead:
-    """A discriminator with other weights: images `[n, c, h, w]` -> logits `[n]`."""
+    """A discriminator with other weights: images `[n, c, h, w]`, and labels if it takes any -> Verdict."""
 
     network: nn.Module
     parameters: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
 
-    def __call__(self, images: Tensor) -> Tensor:
-        verdict = cast(Verdict, functional_call(self.network, {**self.parameters, **self.buffers}, (images,)))
-        return verdict.per_image
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        taken = (images,) if labels is None else (images, labels)
+        return cast(Verdict, functional_call(self.network, {**self.parameters, **self.buffers}, taken))
 
 
 def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], now: OptimizerState) -> Tensor:

@@ -1,16 +1,18 @@
-"""The two-player game: a generator turns z into images, a discriminator tells them from reals."""
+"""The two-player game: a generator turns z, and perhaps labels, into images; a discriminator tells them from reals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
-from sparring.games.lookahead import Ahead, look_ahead
+from sparring.games.lookahead import Ahead, Judge, look_ahead
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyInputs
@@ -19,16 +21,19 @@ from sparring.recipe import Batch, Context, Turn
 __all__ = ["TwoPlayerGame"]
 
 Shape: TypeAlias = tuple[int, int, int]
-Judge: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @final
 class TwoPlayerGame:
     """Players `generator` and `discriminator`, made by two factories of (shape, classes).
 
-    `modifiers` change D after it was built, each a function of (network, shape): spectral norm, minibatch
-    discrimination. `together` shows D reals and fakes in one batch: the same function for a D without batch statistics,
-    and faster. `fakes_per_real` is the number of fakes D sees for every real.
+    `modifiers` change D after it was built, each a function of (network, shape, classes): spectral norm, minibatch
+    discrimination, labels. `together` shows D reals and fakes in one batch: the same function for a D without batch
+    statistics, and faster. `fakes_per_real` is the number of fakes D sees for every real.
+
+    A `conditional` game gives both players labels: fakes have labels as frequent as the reals', or, where the loss
+    compares them with reals, those reals' own. The term `classification` is the auxiliary classifier's (Odena et al.
+    2017): what D says of the classes of reals and fakes, in either player's turn.
 
     With `packing` m > 1, D judges m images at a time, stacked along the channels (Lin et al. 2018): a batch of n
     images is n / m packs. `augment` changes all that D is shown. With `unroll` k > 0, G plays against D as it would be
@@ -42,6 +47,7 @@ class TwoPlayerGame:
         discriminator: Callable[..., nn.Module],
         loss: AdversarialLoss,
         modifiers: tuple[Callable[..., nn.Module], ...] = (),
+        conditional: bool = False,
         together: bool = False,
         fakes_per_real: float = 1.0,
         packing: int = 1,
@@ -56,22 +62,33 @@ class TwoPlayerGame:
             raise UsageError(f"looking {unroll} steps ahead cannot be; give a number from 0 to 100")
         if augment is not None and not augment.listens_to(loss.boundary):
             raise UsageError("the logits of this loss have no origin, so no strength can follow them; give a schedule")
+        if conditional and packing > 1:
+            raise UsageError("the images of a pack have one label each, but D takes one; leave packing or labels out")
+        if conditional and loss.pairing != "none" and fakes_per_real != 1:
+            raise UsageError("fakes are compared with reals of their own label, one each; leave fakes_per_real at 1")
         self.generator, self.discriminator, self.modifiers = generator, discriminator, modifiers
-        self.loss, self.together, self.fakes_per_real = loss, together, fakes_per_real
+        self.loss, self.conditional, self.together, self.fakes_per_real = loss, conditional, together, fakes_per_real
         self.packing, self.augment, self.unroll = packing, augment, unroll
         self._channels = 0
         self._state: dict[str, Tensor] = {} if augment is None else augment.begin()
-        self._kept: tuple[Tensor, Tensor] | None = None  # fakes with their graph and real logits, within a round
+        self._kept: tuple[_Shown, Tensor] | None = None  # fakes with their graph and real logits, within a round
 
     def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """Both players for images of a shape."""
         if self.augment is not None:
             self.augment.check(shape)
+        if self.conditional and classes < 1:
+            raise UsageError(
+                "this recipe needs classes, and the data have none; give one folder a class, or choose a recipe without"
+            )
         self._channels = shape[0]
+        told = classes if self.conditional else 0
         packed = (shape[0] * self.packing, *shape[1:])
-        generator, discriminator = self.generator(shape, classes), self.discriminator(packed, classes)
+        generator, discriminator = self.generator(shape, told), self.discriminator(packed, told)
+        if self.conditional and not getattr(generator, "classes", 0):
+            raise UsageError(f"{type(generator).__name__} takes no labels; wrap it in conditioning.Generator")
         for modify in self.modifiers:
-            discriminator = modify(discriminator, packed)
+            discriminator = modify(discriminator, packed, told)
         return {"generator": generator, "discriminator": discriminator}
 
     @property
@@ -80,21 +97,42 @@ class TwoPlayerGame:
         return self._state
 
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """`adversarial` for either player, `feature_matching` for G, and the turn's penalties.
+        """`adversarial` and `classification` for either player, `feature_matching` for G, and the turn's penalties.
 
         Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits. In a turn of both
         players each moves against the other as it was.
         """
         unknown = {term.name for term in turn.terms} - {p.name for p in turn.penalties} - _TERMS
         if unknown:
-            raise UsageError(f"this game has no term {min(unknown)!r}; it has {' and '.join(sorted(_TERMS))}")
+            raise UsageError(f"this game has no term {min(unknown)!r}; it has {', '.join(sorted(_TERMS))}")
         play = _Play(self, turn, batch, ctx)
         if set(turn.players) == {"generator", "discriminator"}:
             return play.both()
         return play.generator() if turn.players == ("generator",) else play.discriminator()
 
 
-_TERMS = {"adversarial", "feature_matching"}
+_TERMS = {"adversarial", "classification", "feature_matching"}
+
+
+@final
+@dataclass(frozen=True)
+class _Shown:
+    """Images, or packs of them, and their labels where the game has any."""
+
+    images: Tensor
+    labels: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def leaf(self, differentiated: bool) -> _Shown:
+        """The same without what it was made from; a leaf of the graph where somebody differentiates it."""
+        return _Shown(self.images.detach().requires_grad_(differentiated), self.labels)
+
+    def and_also(self, other: _Shown) -> _Shown:
+        """Both, one after the other."""
+        labels = None if self.labels is None or other.labels is None else torch.cat([self.labels, other.labels])
+        return _Shown(torch.cat([self.images, other.images]), labels)
 
 
 @final
@@ -110,18 +148,20 @@ class _Play:
         """Reals against fakes made without a graph; G is not on turn."""
         game, awake = self.game, "generator" in self.turn.awake
         _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
-        fake = self._packed(made.detach()).requires_grad_("fake" in self.wanted)
-        real = self._reals().requires_grad_("real" in self.wanted)
+        fake = self._packed(made).leaf("fake" in self.wanted)
+        real = self._reals().leaf("real" in self.wanted)
         if game.together:
-            logits = self._judge(torch.cat([real, fake]))
-            real_logits, fake_logits = logits[: len(real)], logits[len(real) :]
+            on_real, on_fake = _halves(self._verdict(real.and_also(fake)), len(real))
         else:
-            real_logits, fake_logits = self._judge(real), self._judge(fake)
+            on_real, on_fake = self._verdict(real), self._verdict(fake)
+        real_logits, fake_logits = on_real.per_image, on_fake.per_image
         self._note(real_logits.detach(), fake_logits.detach())
         game._kept = (made, real_logits.detach()) if awake else None
         inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
-        adversarial = self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()
-        return {"adversarial": adversarial, **self._penalties(inputs)}
+        values = {"adversarial": self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()}
+        if "classification" in self.named:
+            values["classification"] = _classes_told(on_real, real) + _classes_told(on_fake, fake)
+        return {**values, **self._penalties(inputs)}
 
     def generator(self) -> dict[str, Tensor]:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
@@ -130,75 +170,90 @@ class _Play:
         kept = None if "latents" in self.wanted else kept
         latents, made = (None, kept[0]) if kept else self._fakes(self.batch.size, graph=True)
         fake = self._packed(made)
-        fake_logits = fake.new_empty(0)
-        if "adversarial" in self.named:
-            judge = self._judge_ahead(fake) if game.unroll else self._judge
-            fake_logits = judge(fake)
-            real_logits = torch.zeros_like(fake_logits)
+        fake_logits = fake.images.new_empty(0)
+        if {"adversarial", "classification"} & self.named:
+            judge = self._judge_ahead(fake) if game.unroll else self._verdict
+            verdict = judge(fake)
+            fake_logits = real_logits = verdict.per_image
             if game.loss.pairing != "none":
                 with torch.set_grad_enabled(game.unroll > 0):
-                    real_logits = kept[1] if kept and not game.unroll else judge(self._reals())
-            values["adversarial"] = self._pairs(game.loss.generator, real_logits, fake_logits).mean()
+                    real_logits = kept[1] if kept and not game.unroll else judge(self._reals()).per_image
+            if "adversarial" in self.named:
+                values["adversarial"] = self._pairs(game.loss.generator, real_logits, fake_logits).mean()
+            if "classification" in self.named:
+                values["classification"] = _classes_told(verdict, fake)
         if "feature_matching" in self.named:
             values["feature_matching"] = self._feature_matching(fake)
-        inputs = self._inputs("generator", fake[:0], made, fake_logits[:0], fake_logits, latents)
+        none = _Shown(fake.images[:0], None)
+        inputs = self._inputs("generator", none, made, fake_logits[:0], fake_logits, latents)
         return {**values, **self._penalties(inputs)}
 
     def both(self) -> dict[str, Tensor]:
         """Simultaneous play on the same z: D's loss without a way into G, and G's through a D that stands still."""
         game, network = self.game, self.ctx.players["discriminator"]
-        if game.unroll or game.fakes_per_real != 1 or "feature_matching" in self.named:
-            raise UsageError("players that move at once cannot look ahead, match features or count fakes; take turns")
+        if game.unroll or game.fakes_per_real != 1 or self.named & {"feature_matching", "classification"}:
+            raise UsageError(
+                "players that move at once cannot look ahead, match features, tell classes or count fakes; take turns"
+            )
         _, made = self._fakes(self.batch.size, graph=True)
-        fake, real = self._packed(made), self._reals().requires_grad_("real" in self.wanted)
-        shown = fake.detach().requires_grad_("fake" in self.wanted)
+        fake, real = self._packed(made), self._reals().leaf("real" in self.wanted)
+        shown = fake.leaf("fake" in self.wanted)
         still = Ahead(network, {k: p.detach() for k, p in network.named_parameters()}, _copies(network))
-        real_logits, shown_logits = self._judge(real), self._judge(shown)
+        real_logits, shown_logits = self._verdict(real).per_image, self._verdict(shown).per_image
         self._note(real_logits.detach(), shown_logits.detach())
         theirs = self._pairs(game.loss.discriminator, real_logits, shown_logits).mean()
-        mine = self._pairs(game.loss.generator, real_logits.detach(), still(self._augmented(fake))).mean()
+        fooled = self._verdict(fake, still).per_image
+        mine = self._pairs(game.loss.generator, real_logits.detach(), fooled).mean()
         inputs = self._inputs("discriminator", real, shown, real_logits, shown_logits)
         return {"adversarial": theirs + mine, **self._penalties(inputs)}
 
-    def _feature_matching(self, fake: Tensor) -> Tensor:
+    def _feature_matching(self, fake: _Shown) -> Tensor:
         """|E f(x) - E f(G(z))|^2 on D's last inner layer (Salimans et al. 2016, section 3.1)."""
         with torch.no_grad():
             real = self.ctx.mean(self._features(self._reals()))
         return (real - self.ctx.mean(self._features(fake))).square().sum()
 
-    def _features(self, images: Tensor) -> Tensor:
+    def _features(self, shown: _Shown) -> Tensor:
         discriminator: Any = self.ctx.players["discriminator"]
-        features: Tensor = discriminator.features(self._augmented(images))[-1].flatten(1)
+        features: Tensor = discriminator.features(self._augmented(shown.images), shown.labels)[-1].flatten(1)
         return features
 
-    def _judge_ahead(self, fake: Tensor) -> Judge:
+    def _judge_ahead(self, fake: _Shown) -> Callable[[_Shown], Verdict]:
         """D after `unroll` more steps against these fakes; the way through those steps leads back to G."""
-        real, network = self._augmented(self._reals()), self.ctx.players["discriminator"]
-        shown = self._augmented(fake)
+        network = self.ctx.players["discriminator"]
+        real = _Shown(self._augmented(self._reals().images), self._reals().labels)
+        shown = _Shown(self._augmented(fake.images), fake.labels)
 
         def loss(judge: Judge) -> Tensor:
-            return self._pairs(self.game.loss.discriminator, judge(real), judge(shown)).mean()
+            on_real, on_fake = (_ask(judge, side.images, side.labels).per_image for side in (real, shown))
+            return self._pairs(self.game.loss.discriminator, on_real, on_fake).mean()
 
         ahead = look_ahead(network, self.ctx.optimizer_state("discriminator"), loss, self.game.unroll)
-        return lambda images: ahead(self._augmented(images))
+        return lambda side: self._verdict(side, ahead)
 
-    def _fakes(self, n: int, *, graph: bool) -> tuple[Tensor, Tensor]:
-        """z and the images made of it."""
+    def _fakes(self, n: int, *, graph: bool) -> tuple[Tensor, _Shown]:
+        """z and the images made of it, with their labels."""
         generator: Any = self.ctx.players["generator"]
         z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
+        labels = None
+        if self.game.conditional:
+            labels = self.batch.fake_labels(n) if self.game.loss.pairing == "none" else self.batch.labels
         with torch.set_grad_enabled(graph):
-            return z, generator(z.view_as(z))
+            return z, _Shown(_ask(generator, z.view_as(z), labels), labels)
 
-    def _reals(self) -> Tensor:
-        return self._packed(self.batch.real)
+    def _reals(self) -> _Shown:
+        labels = self.batch.labels if self.game.conditional else None
+        return self._packed(_Shown(self.batch.real, labels))
 
-    def _packed(self, images: Tensor) -> Tensor:
+    def _packed(self, shown: _Shown) -> _Shown:
         """`[n, c, h, w]` as packs `[n / m, m c, h, w]`."""
-        m = self.game.packing
+        m, images = self.game.packing, shown.images
+        if m == 1:
+            return shown
         if len(images) % m:
             low, high = len(images) // m * m or m, -(-len(images) // m) * m
             raise UsageError(f"a batch of {len(images)} does not split into packs of {m}; use {low} or {high}")
-        return images.reshape(len(images) // m, m * images.shape[1], *images.shape[2:]) if m > 1 else images
+        return _Shown(images.reshape(len(images) // m, m * images.shape[1], *images.shape[2:]), None)
 
     def _augmented(self, packs: Tensor) -> Tensor:
         """What D is shown, each image of a pack changed by itself."""
@@ -208,9 +263,13 @@ class _Play:
         images = packs.reshape(-1, self.game._channels, *packs.shape[2:])
         return augment(images, state, self.ctx.seen, self.batch.z).reshape(packs.shape)
 
-    def _judge(self, packs: Tensor) -> Tensor:
-        verdict: Verdict = self.ctx.players["discriminator"](self._augmented(packs))
-        return verdict.per_image
+    def _verdict(self, shown: _Shown, judge: Judge | None = None) -> Verdict:
+        """What D, or what stands for it, says of a side, augmented."""
+        found: Verdict = _ask(judge or self.ctx.players["discriminator"], self._augmented(shown.images), shown.labels)
+        return found
+
+    def _judge(self, packs: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._verdict(_Shown(packs, labels)).per_image
 
     def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """The loss of each pair; of all pairs where there are more of one side, which leaves its mean unchanged."""
@@ -219,10 +278,11 @@ class _Play:
         return function(real, fake) if len(real) == len(fake) else function(real[:, None], fake[None, :])
 
     def _inputs(
-        self, player: str, real: Tensor, fake: Tensor, real_logits: Tensor, fake_logits: Tensor, z: Tensor | None = None
+        self, player: str, real: _Shown, fake: _Shown, real_logits: Tensor, fake_logits: Tensor, z: Tensor | None = None
     ) -> PenaltyInputs:
         return PenaltyInputs(
-            self._judge, real, fake, real_logits, fake_logits,
+            self._judge, real.images, fake.images, real_logits, fake_logits,
+            labels=real.labels, fake_labels=fake.labels,
             latents=z, network=self.ctx.players[player], draw=self.batch.z, mean=self.ctx.mean,
         )  # fmt: skip
 
@@ -240,6 +300,26 @@ class _Play:
                 sign = ctx.mean((real - loss.boundary).sign())
                 augment.listen(state, sign, self.batch.size * ctx.processes, 1 / self.turn.times)
             ctx.note(augmentation=augment.now(state, ctx.seen, real))
+
+
+def _ask(network: Callable[..., Any], x: Tensor, labels: Tensor | None) -> Any:
+    """A network's answer; labels are handed over only where the game has any."""
+    return network(x) if labels is None else network(x, labels)
+
+
+def _halves(verdict: Verdict, reals: int) -> tuple[Verdict, Verdict]:
+    """A verdict on reals and fakes together, taken apart."""
+    classes = verdict.class_logits
+    sides = slice(0, reals), slice(reals, None)
+    first, second = (Verdict(verdict.logits[s], None if classes is None else classes[s]) for s in sides)
+    return first, second
+
+
+def _classes_told(verdict: Verdict, shown: _Shown) -> Tensor:
+    """-log P(class | image) by D's class logits (Odena et al. 2017, eq. 3)."""
+    if verdict.class_logits is None or shown.labels is None:
+        raise UsageError("this discriminator tells no classes apart; give it labels=classes")
+    return cross_entropy(verdict.class_logits.float(), shown.labels)
 
 
 def _copies(network: nn.Module) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Changes of a discriminator after it was built, whatever its architecture: `modify(network, shape) -> network`."""
+"""Changes of a discriminator after it was built, whatever its architecture: `modify(network, shape, classes)`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ __all__ = [
 ]
 
 
-def spectral_norm(network: nn.Module, shape: tuple[int, int, int], *, iterations: int = 1) -> nn.Module:
+def spectral_norm(
+    network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, iterations: int = 1
+) -> nn.Module:
     """Every weight matrix divided by its largest singular value: each layer is 1-Lipschitz (Miyato et al. 2018).
 
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
@@ -39,14 +41,16 @@ def spectral_norm(network: nn.Module, shape: tuple[int, int, int], *, iterations
 
 
 def discriminate_minibatch(
-    network: nn.Module, shape: tuple[int, int, int], *, kernels: int = 50, dim: int = 5
+    network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, kernels: int = 50, dim: int = 5
 ) -> nn.Module:
     """D may look at the whole batch: minibatch discrimination on its last inner layer (Salimans et al. 2016, 3.2)."""
     last = _last_layer(network, shape)
     return BatchAware(network, last, MinibatchDiscrimination(last.numel(), kernels, dim), kernels)
 
 
-def minibatch_deviation(network: nn.Module, shape: tuple[int, int, int], *, group: int = 4) -> nn.Module:
+def minibatch_deviation(
+    network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, group: int = 4
+) -> nn.Module:
     """D may look at the standard deviation of its last inner layer over groups of images (Karras et al. 2018, 3)."""
     return BatchAware(network, _last_layer(network, shape), MinibatchDeviation(group), 1)
 
@@ -75,7 +79,7 @@ class BatchAware(nn.Module):
         """Logits of the last inner layer."""
         dim = self.head.in_features
         verdict: Verdict = self.network.judge(last[:, :-dim].unflatten(1, self.shape), labels)
-        return Verdict(verdict.per_image + self.head(last[:, -dim:]).squeeze(1))
+        return Verdict(verdict.per_image + self.head(last[:, -dim:]).squeeze(1), verdict.class_logits)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x, labels)[-1], labels)

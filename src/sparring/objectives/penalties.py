@@ -49,11 +49,13 @@ class PenaltyInputs:
     the images of all processes.
     """
 
-    discriminator: Callable[[Tensor], Tensor]
+    discriminator: Callable[..., Tensor]
     real: Tensor
     fake: Tensor
     real_logits: Tensor
     fake_logits: Tensor
+    labels: Tensor | None = None
+    fake_labels: Tensor | None = None
     latents: Tensor | None = None
     network: nn.Module = field(default_factory=nn.Module)
     draw: Draw = field(default=lambda n, dim, kind: _not_lent())
@@ -69,6 +71,11 @@ class PenaltyInputs:
         found = iter(torch.autograd.grad(self.real_logits.sum() + self.fake_logits.sum(), asked, create_graph=True))
         real = next(found) if self.real.requires_grad else None
         return real, next(found) if self.fake.requires_grad else None
+
+    def judge(self, images: Tensor, side: Literal["real", "fake"]) -> Tensor:
+        """Logits `[k]` of the first k images of a side, changed."""
+        labels = self.labels if side == "real" else self.fake_labels
+        return self.discriminator(images) if labels is None else self.discriminator(images, labels[: len(images)])
 
     def noise_like(self, images: Tensor, kind: str) -> Tensor:
         """Noise of the shape of images."""
@@ -116,7 +123,7 @@ def interpolated_gradient(
     n = min(len(inputs.real), len(inputs.fake))
     share = inputs.shares(n)
     between = share * inputs.real[:n].detach() + (1 - share) * inputs.fake[:n].detach()
-    gap = _gradient_norm(inputs.discriminator, between) - target
+    gap = _gradient_norm(inputs, between) - target
     return (gap.relu() if one_sided else gap).square(), state
 
 
@@ -132,7 +139,7 @@ def perturbed_gradient(
     middle = inputs.mean(real.flatten(1).mean(1))
     deviation = inputs.mean((real - middle).square().flatten(1).mean(1)).sqrt()
     step = inputs.shares(len(real)) * spread * deviation * (inputs.noise_like(real, "uniform") + 1) / 2
-    return (_gradient_norm(inputs.discriminator, real + step) - target).square(), state
+    return (_gradient_norm(inputs, real + step) - target).square(), state
 
 
 def running_anchors(inputs: PenaltyInputs, state: State, *, decay: float = 0.99) -> tuple[Tensor, State]:
@@ -155,12 +162,10 @@ def moved_away(
 ) -> tuple[Tensor, State]:
     """|D(x) - D(T(x))|^2 for a `change` T that keeps what an image shows, on both sides (Zhao et al. 2020b)."""
     total = inputs.real_logits.new_zeros(1)
-    for side, images, logits in (
-        ("real", inputs.real, inputs.real_logits),
-        ("fake", inputs.fake, inputs.fake_logits),
-    ):
-        if side in sides:
-            total = total + (logits - inputs.discriminator(change(images.detach(), inputs.draw))).square().mean()
+    shown = {"real": (inputs.real, inputs.real_logits), "fake": (inputs.fake, inputs.fake_logits)}
+    for side in sides:
+        images, logits = shown[side]
+        total = total + (logits - inputs.judge(change(images.detach(), inputs.draw), side)).square().mean()
     return total, state
 
 
@@ -202,10 +207,10 @@ def _half_squared_norm(gradient: Tensor | None) -> Tensor:
     return gradient.square().flatten(1).sum(1) / 2
 
 
-def _gradient_norm(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """|grad D| at each of some images, `[n]`; its own gradient at zero is zero."""
+def _gradient_norm(inputs: PenaltyInputs, images: Tensor) -> Tensor:
+    """|grad D| at each of some images that stand for reals, `[n]`; its own gradient at zero is zero."""
     at = images.requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(at).sum(), at, create_graph=True)
+    (gradient,) = torch.autograd.grad(inputs.judge(at, "real").sum(), at, create_graph=True)
     squared = gradient.square().flatten(1).sum(1)
     return torch.where(squared > 0, squared, 1.0).sqrt() * (squared > 0)
 

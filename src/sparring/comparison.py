@@ -215,7 +215,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
         if not 2 <= setting.subset <= len(train):
             raise UsageError(f"a subset of {setting.subset} images cannot be; give a number from 2 to {len(train)}")
         train = train[permutation(len(train), 0, "subset")[: setting.subset]]
-    loader = Loader(dataset, train, seed=seed, mirror=recipe.mirror)
+    loader = Loader(dataset, train, seed=seed, mirror=recipe.mirror, balanced=recipe.balanced)
     facts = (dataset.shape, len(dataset.classes), len(train))
     budget = setting.images or 0
     if setting.minutes is not None:
@@ -229,19 +229,22 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
     except DivergedError:
         diverged = True
     player = state.players[recipe.sampler]
-    generator = TrainedGenerator(player.average or player.network)
+    generator = TrainedGenerator(player.shown())
     if pictures is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
         write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
-    reals = dataset.images(split.held_out if len(split.held_out) >= 2 else train)
-    values = _scores(generator, dataset.name, reals, setting)
+    places = split.held_out if len(split.held_out) >= 2 else train
+    labels = None if dataset.labels is None else dataset.labels[places]
+    values = _scores(generator, dataset.name, dataset.images(places), labels, setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {
         "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": diverged
     }  # fmt: skip
 
 
-def _scores(generator: TrainedGenerator, data: str, reals: Tensor, setting: Setting) -> dict[str, float]:
+def _scores(
+    generator: TrainedGenerator, data: str, reals: Tensor, labels: Tensor | None, setting: Setting
+) -> dict[str, float]:
     """The measures that suit the data."""
     if data in MIXTURES:
         mixture = MIXTURES[data]
@@ -249,7 +252,7 @@ def _scores(generator: TrainedGenerator, data: str, reals: Tensor, setting: Sett
         most = math.log(count.modes)  # as bad as a single mode, where nothing is near any
         divergence = most if math.isnan(count.divergence) else count.divergence
         return {"modes": float(count.captured), "near": count.near, "KL": divergence}
-    found = evaluate(generator, reals, metrics=("fid", "kid"), n=setting.n, features=setting.features)
+    found = evaluate(generator, reals, labels=labels, metrics=("fid", "kid"), n=setting.n, features=setting.features)
     return {score.name: score.value for score in found}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from sparring.chance import generator
 from sparring.data import Dataset, open_data
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
@@ -27,14 +29,20 @@ _SHORT = {"is": "inception_score", "pr": "precision_recall"}
 _MANY, _FEW = 5000, 1000
 """Generated images by default: with a small feature network, and with a large one."""
 
+_LEAST_OF_A_CLASS = 3
+"""Real images without which a class is not measured."""
+
 
 def evaluate(
     subject: Subject | str | Path,
     data: str | Path | Dataset | Tensor | None = None,
     *,
+    labels: Tensor | None = None,
     metrics: Sequence[str] = ("fid", "kid", "is"),
     n: int | None = None,
     features: str | None = None,
+    per_class: bool = False,
+    truncation: float | None = None,
     seed: int = 0,
     device: str | None = None,
 ) -> tuple[Score, ...]:
@@ -42,33 +50,39 @@ def evaluate(
 
     `subject` is a run or its folder, a trained generator, or a data set of generated images. `data` are the reals;
     for a run they are by default the images held out from its training; images can also be given as they are, uint8
-    `[n, c, h, w]`. `metrics` are names of `sparring.metrics`, with `is` for the Inception Score; `features` names a
-    network of `sparring.features`, by default the best at hand for the images; `n` images of the seeds `seed`..
-    `seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the plane are their
-    own features.
+    `[n, c, h, w]`, with their `labels`. `metrics` are names of `sparring.metrics`, with `is` for the Inception Score;
+    `features` names a network of `sparring.features`, by default the best at hand for the images; `n` images of the
+    seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the plane
+    are their own features.
+
+    A generator with classes is asked for them as often as the reals have them, or for each equally often where the
+    reals have no labels. `per_class` compares each class with its own reals, n divided by the classes of each.
+    `truncation` draws z within so many deviations.
 
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
     subject = Run(subject) if isinstance(subject, str | Path) else subject
     chosen = [metric_named(_SHORT.get(name.strip(), name.strip())) for name in metrics]
-    real, origin = _reals(subject, data)
+    reals = _reals(subject, data, labels)
     if n is not None and not 2 <= n <= 10_000_000:
         raise UsageError(f"{n} generated images cannot be measured; ask for 2 or more")
-    if real.shape[-2:] == (1, 1):
-        fake = _fakes(subject, n or _MANY, seed)
-        seen = Features(real.flatten(1)), Features(fake.flatten(1))
-        return _measure(chosen, *seen, {"features": "coordinates", **origin}, seed)
-    if real.shape[1] == 2:
+    points = reals.images.shape[-2:] == (1, 1)
+    if reals.images.shape[1] == 2 and not points:
         raise UsageError("images of two channels have no feature network; score one channel or three")
-    network = load(features or best_for((real.shape[1], real.shape[2], real.shape[3])))
-    place = find_device(device)
-    network.module.to(place)
-    if isinstance(subject, Run | TrainedGenerator):
-        (subject.generator if isinstance(subject, Run) else subject).network.to(place)
-    fake = _fakes(subject, n or (_MANY if network.dimension <= 128 else _FEW), seed)
-    size = f"{real.shape[2]}x{real.shape[3]}"
-    protocol = {**network.protocol(_visible(real[:1]).shape[1]), "size": size, **_flattening(real), **origin}
-    return _measure(chosen, _look(network, real), _look(network, fake), protocol, seed)
+    network = None if points else load(features or best_for(_shape(reals.images)))
+    if network is not None:
+        place = find_device(device)
+        network.module.to(place)
+        if isinstance(subject, Run | TrainedGenerator):
+            _generator(subject).network.to(place)
+    n = n or (_MANY if network is None or network.dimension <= 128 else _FEW)
+    wish = _Wish(n, seed, per_class, truncation)
+    fakes = _fakes(subject, wish, reals)
+    protocol = {**_protocol(network, reals.images), **reals.origin, **fakes.origin}
+    seen = _look(network, reals.images), _look(network, fakes.images)
+    if not per_class:
+        return _measure(chosen, *seen, protocol, seed)
+    return _measure_classes(chosen, (seen[0], reals.labels), (seen[1], fakes.labels), protocol, seed, _names(subject))
 
 
 def sentence(score: Score) -> str:
@@ -83,11 +97,31 @@ def sentence(score: Score) -> str:
     said = [counts, f"features {facts.get('features', 'unknown')}"]
     said += [str(facts[key]) for key in ("split",) if key in facts]
     name = score.name.upper() if len(score.name) <= 3 else score.name.replace("_", " ").capitalize()
+    name = f"{facts['class']}: {name}" if "class" in facts else name
     return f"{name} {score.value:.4g} [{score.low:.4g}, {score.high:.4g}]: {', '.join(said)}"
 
 
+@dataclass(frozen=True)
+class _Images:
+    """One side of a comparison, with its labels if it has any and what to say of it."""
+
+    images: Tensor
+    labels: Tensor | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is to be generated."""
+
+    n: int
+    seed: int
+    per_class: bool
+    truncation: float | None
+
+
 def _measure(
-    metrics: Sequence[Metric], real: Features, fake: Features, protocol: dict[str, str], seed: int
+    metrics: Sequence[Metric], real: Features, fake: Features, protocol: Mapping[str, str], seed: int
 ) -> tuple[Score, ...]:
     """Every metric that the features can give; raises UsageError for one that they cannot."""
     scores: list[Score] = []
@@ -98,20 +132,45 @@ def _measure(
     return tuple(scores)
 
 
-def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None) -> tuple[Tensor, dict[str, str]]:
+def _measure_classes(
+    metrics: Sequence[Metric],
+    real: tuple[Features, Tensor | None],
+    fake: tuple[Features, Tensor | None],
+    protocol: Mapping[str, str],
+    seed: int,
+    names: Sequence[str],
+) -> tuple[Score, ...]:
+    """Every metric on each class that has at least three reals."""
+    (seen, labels), (made, asked) = real, fake
+    if labels is None or asked is None:
+        raise UsageError("classes can be compared only where both the generator and the reals have them")
+    scores: list[Score] = []
+    for label in torch.unique(asked).tolist():
+        mine, theirs = (labels == label).nonzero().flatten(), (asked == label).nonzero().flatten()
+        if len(mine) >= _LEAST_OF_A_CLASS:
+            name = names[label] if label < len(names) else str(label)
+            scores += _measure(metrics, seen[mine], made[theirs], {**protocol, "class": name}, seed)
+    if not scores:
+        raise DataError(f"no class has {_LEAST_OF_A_CLASS} real images to compare with; name more reals")
+    return tuple(scores)
+
+
+def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels: Tensor | None) -> _Images:
     """The reals to compare with and what to say of them."""
+    if isinstance(data, Tensor):
+        return _Images(data, labels)
+    if labels is not None:
+        raise UsageError("labels belong to reals that are given as a tensor; a data set has its own")
     if data is None:
         if not isinstance(subject, Run):
             raise UsageError("there is nothing to compare with; name the real images as well")
         return _held_out(subject)
-    if isinstance(data, Tensor):
-        return data, {}
     dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject))
     share = "all" if len(dataset) <= _MOST else f"the first {_MOST:,}"
-    return _all(dataset), {"data": dataset.fingerprint[:16], "split": f"{share} of {dataset.name}"}
+    return _all(dataset, f"{share} of {dataset.name}")
 
 
-def _held_out(run: Run) -> tuple[Tensor, dict[str, str]]:
+def _held_out(run: Run) -> _Images:
     """The images a run held out; all of them where its data were too few to hold any out."""
     recorded = run.card["data"]
     shape = recorded["shape"]
@@ -124,33 +183,77 @@ def _held_out(run: Run) -> tuple[Tensor, dict[str, str]]:
         )
     held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
     if len(held_out) < 2:
-        return _all(dataset), {"data": dataset.fingerprint[:16], "split": "the training images (none were held out)"}
-    return dataset.images(held_out), {"data": dataset.fingerprint[:16], "split": "held out from training"}
+        return _all(dataset, "the training images (none were held out)")
+    labels = None if dataset.labels is None else dataset.labels[held_out]
+    origin = {"data": dataset.fingerprint[:16], "split": "held out from training"}
+    return _Images(dataset.images(held_out), labels, origin)
 
 
 def _size_of(subject: Subject) -> tuple[int, int] | None:
     """The size the reals must have to be compared with a subject's images; None for points."""
-    if isinstance(subject, Dataset):
-        height, width = subject.shape[1:]
-    else:
-        generator = subject.generator if isinstance(subject, Run) else subject
-        height, width = generator.sample(1).shape[2:]
+    height, width = subject.shape[1:] if isinstance(subject, Dataset) else _generator(subject).sample(1).shape[2:]
     return None if (height, width) == (1, 1) else (height, width)
 
 
-def _fakes(subject: Subject, n: int, seed: int) -> Tensor:
+def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
+    """The generated images; of a generator with classes, with the labels that were asked for."""
     if isinstance(subject, Dataset):
-        return _all(subject)
-    generator = subject.generator if isinstance(subject, Run) else subject
-    return generator.sample(n, seed=seed)
+        if wish.truncation is not None:
+            raise UsageError("only a generator's z can be truncated, not finished images; leave truncation out")
+        return replace(_all(subject, ""), origin={})
+    trained, origin, labels = _generator(subject), {}, None
+    if trained.classes and wish.per_class:
+        labels = torch.arange(wish.n) % trained.classes
+        origin = {"labels": "each class equally often"}
+    elif trained.classes:
+        labels, said = _asked(trained.classes, wish, reals.labels)
+        origin = {"labels": said}
+    if wish.truncation is not None:
+        origin["truncation"] = f"{wish.truncation:g}"
+    z = trained.latents(wish.n, wish.seed, truncation=wish.truncation)
+    return _Images(trained.images(z, labels), labels, origin)
 
 
-def _all(dataset: Dataset) -> Tensor:
-    return dataset.images(torch.arange(min(len(dataset), _MOST)))
+def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tensor, str]:
+    """Which classes to ask for, seed by seed, and in words."""
+    seeds = range(wish.seed, wish.seed + wish.n)
+    if real_labels is None or not len(real_labels) or int(real_labels.max()) >= classes:
+        return torch.arange(wish.seed, wish.seed + wish.n) % classes, "each class equally often"
+    ends = torch.bincount(real_labels, minlength=classes).double().cumsum(0) / len(real_labels)
+    shares = torch.cat([torch.rand(1, generator=generator("label", s), dtype=torch.double) for s in seeds])
+    return torch.searchsorted(ends, shares, right=True).clamp(max=classes - 1), "as often as among the reals"
 
 
-def _look(network: FeatureNetwork, images: Tensor) -> Features:
-    return network.features(_visible(images))
+def _generator(subject: Run | TrainedGenerator) -> TrainedGenerator:
+    return subject.generator if isinstance(subject, Run) else subject
+
+
+def _names(subject: Subject) -> Sequence[str]:
+    """The names of a subject's classes."""
+    return subject.classes if isinstance(subject, Dataset) else _generator(subject).names
+
+
+def _all(dataset: Dataset, split: str) -> _Images:
+    """A whole data set, or the first images of a large one."""
+    places = torch.arange(min(len(dataset), _MOST))
+    labels = None if dataset.labels is None else dataset.labels[places]
+    return _Images(dataset.images(places), labels, {"data": dataset.fingerprint[:16], "split": split})
+
+
+def _protocol(network: FeatureNetwork | None, images: Tensor) -> dict[str, str]:
+    """What is to be said of the features."""
+    if network is None:
+        return {"features": "coordinates"}
+    size = f"{images.shape[2]}x{images.shape[3]}"
+    return {**network.protocol(_visible(images[:1]).shape[1]), "size": size, **_flattening(images)}
+
+
+def _look(network: FeatureNetwork | None, images: Tensor) -> Features:
+    return Features(images.flatten(1)) if network is None else network.features(_visible(images))
+
+
+def _shape(images: Tensor) -> tuple[int, int, int]:
+    return images.shape[1], images.shape[2], images.shape[3]
 
 
 def _flattening(images: Tensor) -> dict[str, str]:

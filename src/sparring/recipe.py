@@ -160,11 +160,13 @@ class Ema:
     """A moving average of a player's weights, with a half-life in images so that it means the same at any batch size.
 
     Early on the half-life is at most `ramp` times the images seen. Running statistics (floating-point buffers) are
-    averaged like weights, because they belong to them; counters (integer buffers) are copied.
+    averaged like weights, because they belong to them; counters (integer buffers) are copied. With `standing` > 0,
+    they are measured anew over so many batches whenever the average is used (Brock et al. 2019, appendix C.1).
     """
 
     halflife: Schedule
     ramp: float = 0.05
+    standing: int = 0
 
 
 @dataclass(frozen=True)

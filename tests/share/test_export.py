@@ -273,7 +273,7 @@ def test_a_network_that_needs_more_is_refused(make_run, tmp_path, monkeypatch):
 
 def test_an_argument_that_cannot_be_written_down_is_refused(make_run, tmp_path, monkeypatch):
     run = own_run(make_run, tmp_path, monkeypatch, note={"a": 1})
-    monkeypatch.setattr("sparring.share.script._is_literal", lambda value: not isinstance(value, dict))
+    monkeypatch.setattr("sparring.share.script._is_writable", lambda value: not isinstance(value, dict))
     with pytest.raises(UsageError, match="cannot write down the generator's note"):
         export(run, tmp_path / "out")
 

@@ -19,6 +19,13 @@ from sparring.errors import SparringError, UsageError
 
 __all__ = ["main"]
 
+Classes = Annotated[
+    str | None,
+    Parameter(
+        name="--class",
+        help="A class by name or number, or one for each image, separated by commas; by default all in turn.",
+    ),
+]
 RunFolder = Annotated[Path, Parameter(help="The folder of a run, or of an exported generator.")]
 
 app = App(
@@ -88,11 +95,12 @@ def recipes(*, json: Json = False) -> None:
 @app.command
 def sample(
     run: RunFolder, /, *, n: Annotated[int, Parameter(name=["-n", "--n"])] = 64, seed: int = 0,
+    classes: Classes = None, truncation: float | None = None,
     out: Path = Path("samples"), trust: Trust = (), json: Json = False,
 ) -> None:  # fmt: skip
     """Draw images: image i has the seed SEED + i, whatever else is drawn with it.
 
-    Example: `sparring sample runs/photos -n 64 --seed 0 --out drawn/`
+    Example: `sparring sample runs/photos -n 64 --seed 0 --class cat --out drawn/`
 
     Parameters
     ----------
@@ -100,13 +108,16 @@ def sample(
         How many.
     seed
         Seed of the first image.
+    truncation
+        Draw z within so many standard deviations: lower is better images of fewer kinds (0.5 is strong).
     out
         Folder for the PNGs, named by their seeds, and the sheet `grid.png`.
     """
     from sparring.share.load import load
     from sparring.share.sheets import write_samples
 
-    paths = write_samples(load(run, trust=trust), out, n=n, seed=seed)
+    wanted = None if classes is None else classes.split(",")
+    paths = write_samples(load(run, trust=trust), out, n=n, seed=seed, classes=wanted, truncation=truncation)
     answer({"images": [str(path) for path in paths]}, json, f"{n} images and a sheet in {out}")
 
 
@@ -118,6 +129,8 @@ def interpolate(
     seeds: str,
     steps: int = 8,
     how: Literal["spherical", "linear"] = "spherical",
+    classes: Classes = None,
+    truncation: float | None = None,
     out: Path = Path("interpolation.png"),
     film: Path | None = None,
     trust: Trust = (),
@@ -135,6 +148,8 @@ def interpolate(
         Steps from one to the next.
     how
         Along the sphere (for normal z) or along the straight line.
+    truncation
+        Draw the seeds' z within so many standard deviations.
     out
         The strip, a PNG.
     film
@@ -144,7 +159,8 @@ def interpolate(
     from sparring.latent.interpolate import write_film, write_strip
     from sparring.share.load import load
 
-    frames = walk(load(run, trust=trust), _numbers(seeds), steps=steps, how=how)
+    wanted = None if classes is None else classes.split(",")
+    frames = walk(load(run, trust=trust), _numbers(seeds), steps=steps, how=how, classes=wanted, truncation=truncation)
     written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
@@ -195,6 +211,8 @@ def evaluate(
     metrics: str = "fid,kid,is",
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: str | None = None,
+    per_class: Annotated[bool, Parameter(negative="")] = False,
+    truncation: float | None = None,
     seed: int = 0,
     device: str | None = None,
     trust: Trust = (),
@@ -214,6 +232,10 @@ def evaluate(
         Generated images; by default 5,000, or 1,000 where the features are slow.
     features
         The feature network; by default the best one for the images that is at hand.
+    per_class
+        Compare each class with its own reals, with -n divided by the classes of each.
+    truncation
+        Draw z within so many standard deviations.
     seed
         Seed of the first generated image.
     """
@@ -230,7 +252,10 @@ def evaluate(
         if (run / "card.json").exists()
         else open_data(run)
     )
-    scores = measure(subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, seed=seed, device=device)
+    scores = measure(
+        subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, per_class=per_class,
+        truncation=truncation, seed=seed, device=device,
+    )  # fmt: skip
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
 
 

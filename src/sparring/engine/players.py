@@ -10,6 +10,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from sparring.engine.sampler import settled
 from sparring.errors import FileUnusableError
 from sparring.recipe import Ema, Optim, OptimizerState
 from sparring.schedule import value
@@ -76,6 +77,12 @@ class Player:
             else:
                 average.copy_(current)
         torch._foreach_lerp_(mine, theirs, 1 - keep)
+
+    def shown(self) -> nn.Module:
+        """The network that people see, a copy in evaluation mode: the average, or the weights where there is none."""
+        if self.average is None or self.ema is None:
+            return copy.deepcopy(self.network).eval()
+        return settled(self.average, self.ema.standing) if self.ema.standing else copy.deepcopy(self.average)
 
     def state(self) -> dict[str, Tensor]:
         """Everything to save: weights, buffers, optimiser moments, averages."""

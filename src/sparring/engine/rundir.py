@@ -14,7 +14,7 @@ from typing import Any, final
 import filelock
 
 from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, write_durably
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import TrainedGenerator, settled
 from sparring.engine.state import State
 from sparring.errors import DiskError, FileUnusableError, FolderInUseError
 from sparring.pictures import data_url, grid, png
@@ -99,7 +99,12 @@ class Run:
         prefix = f"players.{name}.{kind}."
         tensors, _ = read(checkpoint)
         weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        return TrainedGenerator.of(bound, weights, source=f"{bound.recipe.name} {checkpoint.digest}")
+        source, names = f"{bound.recipe.name} {checkpoint.digest}", self.card["data"]["classes"]
+        generator = TrainedGenerator.of(bound, weights, source=source, names=names)
+        standing = bound.recipe.emas[name].standing if name in bound.recipe.emas else 0
+        if standing:
+            generator.network = settled(generator.network, standing)
+        return generator
 
     def records(self) -> list[dict[str, Any]]:
         """The log, without what a resume played again and without a torn last line."""
@@ -182,10 +187,12 @@ class Run:
                 raise
             raise DiskError(f"{path} could not be written ({os.strerror(error.errno)}); free some space") from error
 
-    def keep_grid(self, seen: int, images: Any, *, reach: float | None = None) -> Path:
+    def keep_grid(self, seen: int, images: Any, *, columns: int = 8, reach: float | None = None) -> Path:
         """Write the sample grid of a moment; of points, in a window of half-width `reach`."""
         path = self.path / "samples" / f"seen-{seen:012d}.png"
-        write_durably(path, png(grid(images, columns=8, reach=reach), {"Software": "sparring", "seen": str(seen)}))
+        write_durably(
+            path, png(grid(images, columns=columns, reach=reach), {"Software": "sparring", "seen": str(seen)})
+        )
         return path
 
 

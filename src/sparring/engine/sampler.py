@@ -1,20 +1,25 @@
-"""A trained generator, ready to draw: image i of seed s depends on s + i and on nothing else."""
+"""A trained generator, ready to draw: image i of seed s depends on s + i, its class, and nothing else."""
 
 from __future__ import annotations
 
+import copy
+import math
 import warnings
-from collections.abc import Mapping
-from typing import Any, final
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
 
-from sparring.chance import latents
+from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
 
-__all__ = ["TrainedGenerator", "render"]
+__all__ = ["ClassChoice", "TrainedGenerator", "classes_of", "render", "settled"]
+
+ClassChoice: TypeAlias = int | str | Sequence[int | str] | Tensor
+"""A class by its number or name, or as many as there are images."""
 
 _UNBUILDABLE = (
     ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, SparringError, TypeError, ValueError,
@@ -24,14 +29,16 @@ _UNBUILDABLE = (
 
 @final
 class TrainedGenerator:
-    """A generator network in evaluation mode."""
+    """A generator network in evaluation mode; `names` are those of its classes, where it has any."""
 
-    def __init__(self, network: nn.Module, *, source: str = "") -> None:
+    def __init__(self, network: nn.Module, *, source: str = "", names: Sequence[str] = ()) -> None:
         self.network: Any = network.eval()
-        self.source = source
+        self.source, self.names = source, tuple(names)
 
     @classmethod
-    def of(cls, bound: BoundRecipe, weights: Mapping[str, Tensor], *, source: str = "") -> TrainedGenerator:
+    def of(
+        cls, bound: BoundRecipe, weights: Mapping[str, Tensor], *, source: str = "", names: Sequence[str] = ()
+    ) -> TrainedGenerator:
         """The generator of a bound recipe with given weights; torch's default random numbers are left as they were.
 
         Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
@@ -48,7 +55,7 @@ class TrainedGenerator:
             network.load_state_dict(weights)
         except _UNBUILDABLE as error:
             raise FileUnusableError(f"the weights do not fit {bound.recipe.name}; was a file replaced?") from error
-        return cls(network, source=source)
+        return cls(network, source=source, names=names)
 
     def __repr__(self) -> str:
         return f"TrainedGenerator({self.source!r}, z_dim={self.z_dim})"
@@ -67,33 +74,127 @@ class TrainedGenerator:
         """Distribution of z, `normal` or `uniform`."""
         return str(self.network.z_kind)
 
-    def latents(self, n: int, seed: int = 0) -> Tensor:
-        """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`."""
+    @property
+    def classes(self) -> int:
+        """Classes that can be asked for; 0 where there are none."""
+        return classes_of(self.network)
+
+    def latents(self, n: int, seed: int = 0, *, truncation: float | None = None) -> Tensor:
+        """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`; with `truncation`, as `truncated` at so many deviations.
+
+        Raises UsageError for a truncation that is not above 0, or of z that is not normal.
+        """
         if n < 1:
             raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
-        return latents(list(range(seed, seed + n)), self.z_dim, self.z_kind)
+        z = latents(list(range(seed, seed + n)), self.z_dim, self.z_kind)
+        if truncation is None:
+            return z
+        if not 0 < truncation < math.inf:
+            raise UsageError(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
+        if self.z_kind != "normal":
+            raise UsageError(f"this generator's z is {self.z_kind}, which has no tails to cut; leave truncation out")
+        return truncated(z, truncation)
 
-    def sample(self, n: int = 16, *, seed: int = 0, batch: int = 64) -> Tensor:
+    def labels(self, n: int, seed: int = 0, *, classes: ClassChoice | None = None) -> Tensor | None:
+        """Labels of `n` images, int64 `[n]`: the classes asked for, by default seed modulo classes; None without any.
+
+        Raises UsageError for classes that do not exist, or where the generator has none.
+        """
+        if classes is None:
+            return torch.arange(seed, seed + n) % self.classes if self.classes else None
+        if not self.classes:
+            raise UsageError("this generator was trained without classes; leave the class out")
+        asked = classes.tolist() if isinstance(classes, Tensor) else classes
+        listed = [asked] if isinstance(asked, int | str) else list(asked)
+        numbers = [self._number(one) for one in listed]
+        if len(numbers) not in (1, n):
+            raise UsageError(f"{len(numbers)} classes for {n} images; give one class, or one for each image")
+        return torch.tensor(numbers).expand(n) if len(numbers) == 1 else torch.tensor(numbers)
+
+    def sample(
+        self,
+        n: int = 16,
+        *,
+        seed: int = 0,
+        classes: ClassChoice | None = None,
+        truncation: float | None = None,
+        batch: int = 64,
+    ) -> Tensor:
         """Images of the seeds `seed`..`seed + n - 1`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
-        Raises UsageError if n < 1.
+        `classes` are what to draw (see `labels`), `truncation` trades variety for quality (see `latents`). Raises
+        UsageError if n < 1 and for what the generator does not have.
         """
-        return self.images(self.latents(n, seed), batch=batch)
+        z = self.latents(n, seed, truncation=truncation)
+        return self.images(z, self.labels(n, seed, classes=classes), batch=batch)
 
-    def images(self, z: Tensor, *, batch: int = 64) -> Tensor:
-        """The images of given z `[n, z_dim]`, as `sample` returns them; an image does not depend on its neighbours."""
-        return render(self.network, z, batch=batch)
+    def images(self, z: Tensor, labels: Tensor | None = None, *, batch: int = 64) -> Tensor:
+        """The images of given z `[n, z_dim]` and labels `[n]`, as `sample` returns them; each depends on its own alone.
+
+        Without labels, those of the classes in turn.
+        """
+        return render(self.network, z, self.labels(len(z)) if labels is None else labels, batch=batch)
+
+    def _number(self, wanted: int | str) -> int:
+        """A class by its number or its name."""
+        if isinstance(wanted, str) and wanted in self.names:
+            return self.names.index(wanted)
+        try:
+            number = int(wanted)
+        except ValueError:
+            number = -1
+        if 0 <= number < self.classes:
+            return number
+        known = f" ({', '.join(self.names)})" if self.names and len(self.names) <= 20 else ""
+        raise UsageError(f"there is no class {wanted!r}; give one from 0 to {self.classes - 1}{known}")
 
 
-def render(network: nn.Module, z: Tensor, *, batch: int = 64) -> Tensor:
-    """A network's images of z `[n, z_dim]`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`), on the CPU.
+def classes_of(network: nn.Module) -> int:
+    """Classes that a generator network takes labels of; 0 where it takes none."""
+    return int(getattr(network, "classes", 0))
 
-    Every batch has the same size (the last one is filled up), so that an image does not depend on its neighbours.
+
+def render(network: nn.Module, z: Tensor, labels: Tensor | None = None, *, batch: int = 64) -> Tensor:
+    """A network's images of z `[n, z_dim]` and labels `[n]`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
+
+    On the CPU. Every batch has the same size (the last one is filled up), so that an image does not depend on its
+    neighbours.
     """
     device = next(network.parameters()).device
     parts = []
     with torch.inference_mode():
-        for part in torch.split(z, batch):
-            filled = torch.cat([part, part[:1].expand(batch - len(part), -1)]) if len(part) < batch else part
-            parts.append(to_uint8(network(filled.to(device))).cpu()[: len(part)])
+        for first in range(0, len(z), batch):
+            part = z[first : first + batch]
+            places = torch.arange(first, first + batch).clamp(max=first + len(part) - 1)
+            filled = (z[places].to(device),) if labels is None else (z[places].to(device), labels[places].to(device))
+            parts.append(to_uint8(network(*filled)).cpu()[: len(part)])
     return torch.cat(parts)
+
+
+def settled(network: nn.Module, batches: int, *, batch: int = 64) -> nn.Module:
+    """A copy of a generator whose running statistics are those of its own weights (Brock et al. 2019, appendix C.1).
+
+    Averaged weights never ran in training, so the statistics that were averaged beside them belong to none of them
+    exactly. They are replaced by plain means over `batches` batches of random z and labels, the same ones each time;
+    estimates of spectral norms settle on the way.
+    """
+    mine: Any = copy.deepcopy(network)
+    norms = [m for m in mine.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    mine.train()
+    for module in mine.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.eval()
+    device, classes = next(mine.parameters()).device, classes_of(mine)
+    with torch.no_grad():
+        for k in range(batches):
+            source = generator("standing", k)
+            z = draw((batch, int(mine.z_dim)), str(mine.z_kind), source).to(device)
+            labels = torch.randint(classes, (batch,), generator=source).to(device) if classes else None
+            mine(z) if labels is None else mine(z, labels)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return mine.eval()  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from sparring.engine.checkpoint import write_durably
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import DiskError, UsageError
 from sparring.pictures import animate, grid, picture, png, scatter
 
@@ -29,6 +29,8 @@ def interpolate(
     steps: int = 8,
     how: Literal["spherical", "linear"] = "spherical",
     loop: bool = False,
+    classes: ClassChoice | None = None,
+    truncation: float | None = None,
 ) -> Tensor:
     """Images on the way from seed to seed, `steps` from one to the next: uint8 `[frames, c, h, w]` (points: float32).
 
@@ -40,7 +42,11 @@ def interpolate(
     z fills a cube, which has no such sphere and which arcs may leave, but lines never do: it is walked along lines
     whatever `how` says.
 
-    Raises UsageError for fewer than two seeds or less than one step.
+    A generator with classes shows one of them all the way, or as many `classes` as there are seeds, each until half
+    way to the next; by default that of the first seed, modulo the classes. `truncation` draws z within so many
+    deviations.
+
+    Raises UsageError for fewer than two seeds, less than one step, and for what the generator does not have.
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs two seeds or more, not {len(seeds)}; give for example --seeds 1,2,3")
@@ -49,10 +55,14 @@ def interpolate(
     if how not in ("spherical", "linear"):
         raise UsageError(f"there is no {how!r} walk; use spherical or linear")
     between = slerp if how == "spherical" and generator.z_kind == "normal" else lerp
-    stops = torch.cat([generator.latents(1, seed) for seed in seeds])
+    stops = torch.cat([generator.latents(1, seed, truncation=truncation) for seed in seeds])
+    classes = seeds[0] % generator.classes if classes is None and generator.classes else classes
+    labels = generator.labels(len(seeds), classes=classes)
     stops = torch.cat([stops, stops[:1]]) if loop else stops
     z = torch.cat([between(a[None], b[None], k / steps) for a, b in pairwise(stops) for k in range(steps)])
-    return generator.images(z if loop else torch.cat([z, stops[-1:]]))
+    z = z if loop else torch.cat([z, stops[-1:]])
+    nearest = (torch.arange(len(z)) + steps // 2) // steps % len(seeds)
+    return generator.images(z, None if labels is None else labels[nearest])
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -46,6 +46,6 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> TrainedGenerator:
     if digest != files[_WEIGHTS]:
         raise FileUnusableError(f"{path} is not the file that {CARD} means (SHA-256); restore both from a copy")
     bound = from_json(card.get("recipe", {}), trust=trust)
-    return TrainedGenerator.of(
-        bound, read_safetensors(path).tensors, source=f"{bound.recipe.name} {card.get('checkpoint', '')}"
-    )
+    names = card.get("data", {}).get("classes") or ()
+    source = f"{bound.recipe.name} {card.get('checkpoint', '')}"
+    return TrainedGenerator.of(bound, read_safetensors(path).tensors, source=source, names=tuple(map(str, names)))

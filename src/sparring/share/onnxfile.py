@@ -1,4 +1,7 @@
-"""A generator as ONNX, for programs without torch: `z` `[batch, z_dim]` -> `images` `[batch, c, h, w]` in [-1, 1]."""
+"""A generator as ONNX, for programs without torch: `z` `[batch, z_dim]` -> `images` `[batch, c, h, w]` in [-1, 1].
+
+With classes there is a second input, `labels`, int64 `[batch]`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import SparringError, UsageError
@@ -50,18 +54,19 @@ def _installed(package: str) -> bool:
 
 def _model(generator: TrainedGenerator) -> Any:
     """The ONNX model. Traced at batch 3, because torch specialises on 1; without traces of this machine's paths."""
-    z = generator.latents(3)
+    given = _inputs(generator, 3)
+    device = next(generator.network.parameters()).device
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
     try:
         program = torch.onnx.export(
             generator.network,
-            (z.to(next(generator.network.parameters()).device),),
+            tuple(value.to(device) for value in given.values()),
             dynamo=True,
             verbose=False,
             external_data=False,
-            input_names=["z"],
+            input_names=list(given),
             output_names=["images"],
-            dynamic_shapes=({0: batch},),
+            dynamic_shapes=tuple({0: batch} for _ in given),
         )
     except RuntimeError as error:  # the base of the exporter's own errors
         reason = type(error).__name__
@@ -75,6 +80,12 @@ def _model(generator: TrainedGenerator) -> Any:
     return model
 
 
+def _inputs(generator: TrainedGenerator, n: int) -> dict[str, Tensor]:
+    """What the network takes for `n` images, by the names that the file gives it."""
+    labels = generator.labels(n)
+    return {"z": generator.latents(n)} | ({} if labels is None else {"labels": labels})
+
+
 def _difference(generator: TrainedGenerator, content: bytes) -> float:
     """The largest difference between the file's images and the network's, on several batch sizes."""
     import onnxruntime
@@ -86,9 +97,9 @@ def _difference(generator: TrainedGenerator, content: bytes) -> float:
     device = next(generator.network.parameters()).device
     differences = []
     for n in _BATCHES:
-        z = generator.latents(n)
+        given = _inputs(generator, n)
         with torch.inference_mode():
-            expected = generator.network(z.to(device)).cpu()
-        (images,) = session.run(["images"], {"z": z.numpy()})
+            expected = generator.network(*(value.to(device) for value in given.values())).cpu()
+        (images,) = session.run(["images"], {name: value.numpy() for name, value in given.items()})
         differences.append((torch.from_numpy(images) - expected).abs().max())
     return float(torch.stack(differences).max())  # NaN where any is NaN

@@ -38,6 +38,7 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
         parts += [
             "With torch and safetensors and nothing else:",
             "```\npip install torch safetensors\npython generate.py -n 16 --seed 0 --out samples\n```",
+            *(["`--class` asks for one of its classes."] if card["classes"] else []),
             "With sparring:",
             '```python\nimport sparring as sp\n\nsp.load(".").sample(16, seed=0)  # uint8 images\n```',
         ]
@@ -45,8 +46,9 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
         channels, height, width = card["shape"]
         noise = "N(0, 1)" if card["z_kind"] == "normal" else "U(-1, 1)"
         parts.append(
-            f"`generator.onnx` runs without torch: `z` `[batch, {card['z_dim']}]` float32, drawn from {noise}, gives "
-            f"`images` `[batch, {channels}, {height}, {width}]` float32 in [-1, 1]."
+            f"`generator.onnx` runs without torch: `z` `[batch, {card['z_dim']}]` float32, drawn from {noise}, "
+            + ("and `labels` `[batch]` int64, give " if card["classes"] else "gives ")
+            + f"`images` `[batch, {channels}, {height}, {width}]` float32 in [-1, 1]."
         )
     return parts
 

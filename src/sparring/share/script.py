@@ -7,12 +7,13 @@ import functools
 import sys
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import TrainedGenerator, classes_of
 from sparring.errors import SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.share.bundle import bundle
@@ -47,7 +48,7 @@ def untrained() -> {generator}:
 
 
 if __name__ == "__main__":
-    {main}(untrained(), {source!r})
+    {main}(untrained(), {source!r}{names})
 '''
 
 
@@ -57,17 +58,39 @@ def script(bound: BoundRecipe, generator: TrainedGenerator) -> str:
     Raises UsageError if the generator needs more than torch and safetensors or cannot be written down,
     SparringError if the script gives other images.
     """
-    make, arguments = _construction(bound, generator.network)
-    text = bundle([main, make], allowed=["torch", "safetensors"])
-    main_name, generator_name = text.names
-    footer = _FOOTER.format(generator=generator_name, arguments=arguments, main=main_name, source=generator.source)
+    made = _construction(bound, generator.network)
+    parts = _parts(made)
+    text = bundle([main, *parts], allowed=["torch", "safetensors"])
+    main_name, *names = text.names
+    called = dict(zip(parts, names, strict=True))
+    footer = _FOOTER.format(
+        generator=called[made.make],
+        arguments=made.written(called),
+        main=main_name,
+        source=generator.source,
+        names=f", {generator.names!r}" if generator.classes and generator.names else "",
+    )
     source = "\n".join([_HEADER, text.imports, "", text.body, "", "", footer])
     _check(source, generator)
     return source
 
 
-def _construction(bound: BoundRecipe, network: nn.Module) -> tuple[Callable[..., nn.Module], str]:
-    """What the recipe's game builds its sampler with, and the arguments as source."""
+@dataclass(frozen=True)
+class _Made:
+    """A part and the arguments that it is made with: literals, or other parts to be made (`partial`s)."""
+
+    make: Callable[..., Any]
+    positional: tuple[Any, ...]
+    given: Mapping[str, Any]
+
+    def written(self, called: Mapping[Callable[..., Any], str]) -> str:
+        """The arguments as source, parts by what they are called there."""
+        named = [f"{name}={_written(value, called)}" for name, value in self.given.items()]
+        return ", ".join([*map(repr, self.positional), *named])
+
+
+def _construction(bound: BoundRecipe, network: nn.Module) -> _Made:
+    """What the recipe's game builds its sampler with."""
     recipe, facts = bound.recipe, bound.facts
     parts: Mapping[str, Any] = recipe.game.keywords if isinstance(recipe.game, functools.partial) else {}
     factory = parts.get(recipe.sampler)
@@ -78,13 +101,31 @@ def _construction(bound: BoundRecipe, network: nn.Module) -> tuple[Callable[...,
             f"{recipe.name}'s game does not say how it builds its {recipe.sampler}, so a script cannot; export to onnx"
         )
     for name, value in given.items():
-        if not _is_literal(value):
+        if not _is_writable(value):
             raise UsageError(f"a script cannot write down the {recipe.sampler}'s {name}, {value!r}; export to onnx")
-    arguments = [repr(facts.shape), repr(facts.classes), *(f"{name}={value!r}" for name, value in given.items())]
-    return type(network), ", ".join(arguments)
+    return _Made(type(network), (facts.shape, classes_of(network)), given)
 
 
-def _is_literal(value: Any) -> bool:
+def _parts(made: _Made) -> list[Callable[..., Any]]:
+    """All functions and classes that the arguments name, the part itself first."""
+    found = [made.make]
+    for value in made.given.values():
+        if isinstance(value, functools.partial):
+            found += _parts(_Made(value.func, (), value.keywords))
+    return list(dict.fromkeys(found))
+
+
+def _written(value: Any, called: Mapping[Callable[..., Any], str]) -> str:
+    """An argument as source; a part to be made is a function of what it will be given."""
+    if not isinstance(value, functools.partial):
+        return repr(value)
+    named = "".join(f", {name}={_written(item, called)}" for name, item in value.keywords.items())
+    return f"lambda *given: {called[value.func]}(*given{named})"
+
+
+def _is_writable(value: Any) -> bool:
+    if isinstance(value, functools.partial):
+        return not value.args and all(map(_is_writable, value.keywords.values()))
     try:
         return bool(ast.literal_eval(repr(value)) == value)
     except (SyntaxError, ValueError):

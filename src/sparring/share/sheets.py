@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.engine.checkpoint import write_durably
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import DiskError, UsageError
 from sparring.pictures import grid, png
 from sparring.share.standalone import sample_files
@@ -15,27 +15,53 @@ __all__ = ["made_folder", "sheet", "write_samples"]
 _SHEET_IMAGES = 64
 
 
-def write_samples(generator: TrainedGenerator, out: str | Path, *, n: int = 64, seed: int = 0) -> list[Path]:
+def write_samples(
+    generator: TrainedGenerator,
+    out: str | Path,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    classes: ClassChoice | None = None,
+    truncation: float | None = None,
+) -> list[Path]:
     """Write the samples of the seeds `seed`..`seed + n - 1` and give their paths; beside them lies a `grid.png`.
 
     Images are `seed-000007.png`, ..., points one `points.csv`: the files that an exported `generate.py` writes, byte
-    for byte. Raises UsageError if n < 1, DiskError if the folder refuses.
+    for byte. Raises UsageError if n < 1 and for classes and truncations that cannot be (see `TrainedGenerator.sample`),
+    DiskError if the folder refuses.
     """
+    generator.latents(1, seed, truncation=truncation)  # raises what it raises before a folder is made
+    labels = generator.labels(n, seed, classes=classes)
     if n < 1:
         raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
     folder = made_folder(out)
     written = []
-    for name, content in sample_files(generator.network, n, seed=seed, source=generator.source):
+    for name, content in sample_files(
+        generator.network, n, seed=seed, labels=labels, truncation=truncation, source=generator.source
+    ):
         write_durably(folder / name, content)
         written.append(folder / name)
-    write_durably(folder / "grid.png", sheet(generator, n=min(n, _SHEET_IMAGES), seed=seed))
+    shown = min(n, _SHEET_IMAGES)
+    some = None if classes is None or labels is None else labels[:shown]
+    write_durably(folder / "grid.png", sheet(generator, n=shown, seed=seed, classes=some, truncation=truncation))
     return written
 
 
-def sheet(generator: TrainedGenerator, *, n: int = _SHEET_IMAGES, seed: int = 0) -> bytes:
-    """A PNG of `n` samples, eight in a row (points: a scatter), that says which seeds it shows."""
+def sheet(
+    generator: TrainedGenerator,
+    *,
+    n: int = _SHEET_IMAGES,
+    seed: int = 0,
+    classes: ClassChoice | None = None,
+    truncation: float | None = None,
+) -> bytes:
+    """A PNG of `n` samples that says which seeds it shows: eight in a row, or a column for each of a few classes.
+
+    Points are a scatter.
+    """
     words = {"Software": generator.source, "Seeds": f"{seed}..{seed + n - 1}"}
-    return png(grid(generator.sample(n, seed=seed), columns=8), words)
+    columns = generator.classes if classes is None and 2 <= generator.classes <= 16 else 8
+    return png(grid(generator.sample(n, seed=seed, classes=classes, truncation=truncation), columns=columns), words)
 
 
 def made_folder(path: str | Path) -> Path:

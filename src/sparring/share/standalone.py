@@ -8,33 +8,48 @@ from __future__ import annotations
 import argparse
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sparring.chance import latents
-from sparring.engine.sampler import render
+from sparring.chance import latents, truncated
+from sparring.engine.sampler import classes_of, render
 
 __all__ = ["main", "png_bytes", "sample", "sample_files", "trained"]
 
 _CHUNK = 64
 
 
-def main(network: Any, source: str) -> None:
-    """The command line: load the weights next to this file, draw, write."""
+def main(network: Any, source: str, names: Sequence[str] = ()) -> None:
+    """The command line: load the weights next to this file, draw, write. `names` are those of the classes."""
     parser = argparse.ArgumentParser(description=f"Draw images from {source}.")
     parser.add_argument("-n", type=int, default=16, help="how many (16)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first; the next ones count up (0)")
     parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write to (samples)")
+    if classes_of(network):
+        parser.add_argument("--class", dest="label", help="a class by number or name (all in turn)")
+    if network.z_kind == "normal":
+        parser.add_argument("--truncation", type=float, help="draw z within so many deviations (no bounds)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps, ... (cpu)")
     wish = parser.parse_args()
     if wish.n < 1:
         parser.error(f"{wish.n} samples cannot be drawn; ask for 1 or more")
+    truncation, label = vars(wish).get("truncation"), vars(wish).get("label")
+    if truncation is not None and not truncation > 0:
+        parser.error(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
+    known = {str(k): k for k in range(classes_of(network))} | {name: k for k, name in enumerate(names)}
+    if label is not None and label not in known:
+        parser.error(f"there is no class {label!r}; give one of {', '.join(known)}")
+    labels = None if label is None else torch.full((wish.n,), known[label])
     wish.out.mkdir(parents=True, exist_ok=True)
-    for name, content in sample_files(trained(network).to(wish.device), wish.n, seed=wish.seed, source=source):
+    network = trained(network).to(wish.device)
+    for name, content in sample_files(
+        network, wish.n, seed=wish.seed, labels=labels, truncation=truncation, source=source
+    ):
         (wish.out / name).write_bytes(content)
         print(wish.out / name)
 
@@ -45,28 +60,51 @@ def trained(network: Any, weights: str | Path | None = None) -> Any:
     return network.eval()
 
 
-def sample(network: Any, n: int, *, seed: int = 0) -> Tensor:
+def sample(
+    network: Any, n: int, *, seed: int = 0, labels: Tensor | None = None, truncation: float | None = None
+) -> Tensor:
     """Images of the seeds `seed`..`seed + n - 1`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
-    Image i depends on its own seed and on nothing else: z is drawn seed by seed, and every batch has the same size.
+    Image i depends on its own seed and class and on nothing else: z is drawn seed by seed, and every batch has the same
+    size. `labels` `[n]` are by default the seeds modulo the classes; `truncation` draws z within so many deviations.
     """
     z = latents(list(range(seed, seed + n)), network.z_dim, network.z_kind)
-    return render(network, z)
+    classes = classes_of(network)
+    if labels is None and classes:
+        labels = torch.arange(seed, seed + n) % classes
+    return render(network, z if truncation is None else truncated(z, truncation), labels)
 
 
-def sample_files(network: Any, n: int, *, seed: int = 0, source: str = "") -> Iterator[tuple[str, bytes]]:
+def sample_files(
+    network: Any,
+    n: int,
+    *,
+    seed: int = 0,
+    labels: Tensor | None = None,
+    truncation: float | None = None,
+    source: str = "",
+) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the files of `n` samples: a PNG for each image, or one table of all points.
 
-    The seed is in the name, and in the PNG with the `source` of the weights.
+    The seed is in the name, and in the PNG with the class and the `source` of the weights.
     """
     rows = ["seed,x,y"]
-    for first in range(seed, seed + n, _CHUNK):
-        images = sample(network, min(_CHUNK, seed + n - first), seed=first)
-        for number, image in enumerate(images, start=first):
+    classes = classes_of(network)
+    if labels is None and classes:
+        labels = torch.arange(seed, seed + n) % classes
+    for first in range(0, n, _CHUNK):
+        some = slice(first, min(first + _CHUNK, n))
+        asked = None if labels is None else labels[some]
+        images = sample(network, some.stop - first, seed=seed + first, labels=asked, truncation=truncation)
+        for place, image in enumerate(images):
+            number = seed + first + place
             if image.shape[1:] == (1, 1):
                 rows.append(",".join([str(number), *(f"{x:.9g}" for x in image.flatten().tolist())]))
-            else:
-                yield f"seed-{number:06d}.png", png_bytes(image, {"Software": source, "Seed": str(number)})
+                continue
+            words = {"Software": source, "Seed": str(number)}
+            words |= {} if asked is None else {"Class": str(int(asked[place]))}
+            words |= {} if truncation is None else {"Truncation": f"{truncation:g}"}
+            yield f"seed-{number:06d}.png", png_bytes(image, words)
     if len(rows) > 1:
         yield "points.csv", "\n".join([*rows, ""]).encode()
 

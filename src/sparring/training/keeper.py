@@ -18,7 +18,6 @@ from sparring.training.session import Session
 
 __all__ = ["Keeper"]
 
-_GRID = 64
 _GRIDS = 40
 _LOGS = 400
 _PATIENCE = 5
@@ -87,11 +86,10 @@ class Keeper:
     def grid(self) -> None:
         """Keep a grid from the same z as every other."""
         session = self._session
-        player = session.state.players[session.bound.recipe.sampler]
-        training = player.network.training
-        images = TrainedGenerator(player.average or player.network).sample(_GRID)
-        player.network.train(training)
-        self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, reach=session.reach))
+        generator = TrainedGenerator(session.state.players[session.bound.recipe.sampler].shown())
+        columns = generator.classes if 2 <= generator.classes <= 16 else 8  # a class a column
+        images = generator.sample(8 * columns)
+        self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, columns=columns, reach=session.reach))
         if self._tracking:
             self._tracking.picture(session.state.seen, session.run.grids()[-1][1])
 

@@ -152,8 +152,8 @@ def _finish(session: Session, screen: Display) -> Run:
     run = session.run
     run.__dict__.pop("generator", None)
     try:
-        real, origin = session.reals()
-        found = evaluate(run, real, metrics=("fid", "kid"), device=str(session.devices.device))
+        real, labels, origin = session.reals()
+        found = evaluate(run, real, labels=labels, metrics=("fid", "kid"), device=str(session.devices.device))
         scores = [score.beside(**origin) for score in found]
         run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
         for score in scores:

@@ -59,18 +59,19 @@ class Session:
         self.devices, self.card = devices, card
         self.until = bound.facts.budget
         self.seed = int(card["seed"])
-        self.loader = Loader(dataset, split.train, seed=self.seed, mirror=bound.recipe.mirror)
+        self.loader = _loader(dataset, split, bound.recipe, self.seed)
         self.state = State(bound, seed=self.seed, device=devices.device)
         self.seconds = 0.0
         self.identity = identity(bound, self.seed)
         self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
 
-    def reals(self) -> tuple[Tensor, dict[str, str]]:
-        """The images to score against, and what to say of them."""
-        data = {"data": self.dataset.fingerprint[:16]}
-        if len(self.split.held_out) >= 2:
-            return self.dataset.images(self.split.held_out), {**data, "split": "held out from training"}
-        return self.dataset.images(self.split.train), {**data, "split": "the training images (none were held out)"}
+    def reals(self) -> tuple[Tensor, Tensor | None, dict[str, str]]:
+        """The images to score against, their labels, and what to say of them."""
+        enough = len(self.split.held_out) >= 2
+        places = self.split.held_out if enough else self.split.train
+        said = "held out from training" if enough else "the training images (none were held out)"
+        labels = None if self.dataset.labels is None else self.dataset.labels[places]
+        return self.dataset.images(places), labels, {"data": self.dataset.fingerprint[:16], "split": said}
 
 
 def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | None) -> Session:
@@ -80,7 +81,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
     split = split_held_out(dataset)
-    loader = Loader(dataset, split.train, seed=seed, mirror=recipe.mirror)
+    loader = _loader(dataset, split, recipe, seed)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
     pace = measure_pace(guess, loader, devices)
@@ -103,6 +104,10 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     return Session(run, bound, dataset, split, devices, card)
+
+
+def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader:
+    return Loader(dataset, split.train, seed=seed, mirror=recipe.mirror, balanced=recipe.balanced)
 
 
 def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ __all__ = [
     "fold_down",
     "fold_up",
     "initialise_normal",
+    "last_layer",
     "pyramid",
 ]
 
@@ -142,6 +144,19 @@ class ConvDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return conv2d(x, fold_down(self.weight), self.bias, stride=2, padding=1)
+
+
+def last_layer(network: Any, shape: tuple[int, int, int], classes: int = 0) -> torch.Size:
+    """The shape of a discriminator's last inner layer for one image, from a look at two; nothing is kept of it."""
+    training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    shown = (torch.zeros(2, *shape, device=device),)
+    with torch.no_grad():
+        told = (torch.zeros(2, dtype=torch.int64, device=device),) if classes else ()
+        last: Tensor = network.features(*shown, *told)[-1]
+    network.train(training)
+    return last.shape[1:]
 
 
 def initialise_normal(network: nn.Module, std: float = 0.02) -> None:

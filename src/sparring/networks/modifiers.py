@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import Verdict, last_layer
 
 __all__ = [
     "BatchAware",
@@ -44,7 +44,7 @@ def discriminate_minibatch(
     network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, kernels: int = 50, dim: int = 5
 ) -> nn.Module:
     """D may look at the whole batch: minibatch discrimination on its last inner layer (Salimans et al. 2016, 3.2)."""
-    last = _last_layer(network, shape)
+    last = last_layer(network, shape, classes)
     return BatchAware(network, last, MinibatchDiscrimination(last.numel(), kernels, dim), kernels)
 
 
@@ -52,7 +52,7 @@ def minibatch_deviation(
     network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, group: int = 4
 ) -> nn.Module:
     """D may look at the standard deviation of its last inner layer over groups of images (Karras et al. 2018, 3)."""
-    return BatchAware(network, _last_layer(network, shape), MinibatchDeviation(group), 1)
+    return BatchAware(network, last_layer(network, shape, classes), MinibatchDeviation(group), 1)
 
 
 class BatchAware(nn.Module):
@@ -119,13 +119,3 @@ class MinibatchDeviation(nn.Module):
         grouped = f.view(size, n // size, -1)
         deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean(1)
         return deviation.repeat(size)[:, None]
-
-
-def _last_layer(network: Any, shape: tuple[int, int, int]) -> torch.Size:
-    """The shape of the last inner layer for one image, from a look at two; nothing is kept of it."""
-    training = network.training
-    network.eval()
-    with torch.no_grad():
-        last: Tensor = network.features(torch.zeros(2, *shape, device=next(network.parameters()).device))[-1]
-    network.train(training)
-    return last.shape[1:]

@@ -1,0 +1,144 @@
+"""Labels for players of any architecture: concatenated, projected, or told by an auxiliary classifier.
+
+Generators without a way of their own to take labels get them beside z; a discriminator gets a label as one more channel
+(Mirza & Osindero 2014), as a projection of its last inner layer (Miyato & Koyama 2018), or has to tell it (Odena et
+al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.networks.layers import Verdict, last_layer
+
+__all__ = [
+    "AuxiliaryDiscriminator",
+    "LabelledDiscriminator",
+    "LabelledGenerator",
+    "ProjectionDiscriminator",
+    "project_labels",
+    "tell_classes",
+]
+
+
+class LabelledGenerator(nn.Module):
+    """A generator of `[z, embedding of the label]`; `network` makes it for an input of `z_dim + dim` numbers.
+
+    `dim` is by default the number of classes, at most 64. Up to what the embedding starts as, that is a one-hot label
+    beside z: the first layer of the network sees a vector of its class either way.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        classes: int,
+        *,
+        network: Callable[..., nn.Module],
+        z_dim: int,
+        dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        dim = min(classes, 64) if dim is None else dim
+        self.classes, self.z_dim = classes, z_dim
+        self.embedding = nn.Embedding(classes, dim)
+        self.network: Any = network(shape, 0, z_dim=z_dim + dim)
+        self.z_kind = self.network.z_kind
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        images: Tensor = self.network(torch.cat([z, self.embedding(labels)], 1))
+        return images
+
+
+class LabelledDiscriminator(nn.Module):
+    """A discriminator of images with one more channel, a learned picture of the label; `network` makes it."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, *, network: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        self.shape = (1, *shape[1:])
+        self.embedding = nn.Embedding(classes, shape[1] * shape[2])
+        self.network: Any = network((shape[0] + 1, *shape[1:]), 0)
+
+    def features(self, x: Tensor, labels: Tensor) -> list[Tensor]:
+        """The network's inner layers, `[n, ...]` each."""
+        found: list[Tensor] = self.network.features(self._with(x, labels))
+        return found
+
+    def judge(self, last: Tensor, labels: Tensor) -> Verdict:
+        """Logits of the last inner layer."""
+        verdict: Verdict = self.network.judge(last)
+        return verdict
+
+    def forward(self, x: Tensor, labels: Tensor) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)
+
+    def _with(self, x: Tensor, labels: Tensor) -> Tensor:
+        return torch.cat([x, self.embedding(labels).unflatten(1, self.shape).to(x.dtype)], 1)
+
+
+class ProjectionDiscriminator(nn.Module):
+    """Logits plus <embedding of the label, last inner layer summed over places> (Miyato & Koyama 2018, eq. 3)."""
+
+    def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.embedding = nn.Embedding(classes, last[0])
+        nn.init.xavier_uniform_(self.embedding.weight)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The network's inner layers, `[n, ...]` each."""
+        found: list[Tensor] = self.network.features(x)
+        return found
+
+    def judge(self, last: Tensor, labels: Tensor) -> Verdict:
+        """Logits of the last inner layer."""
+        verdict: Verdict = self.network.judge(last)
+        projection = (self.embedding(labels) * _pooled(last)).sum(1)
+        return Verdict(verdict.per_image + projection, verdict.class_logits)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Verdict:
+        return self.judge(self.features(x)[-1], labels)
+
+
+class AuxiliaryDiscriminator(nn.Module):
+    """Logits, and logits of the classes from the last inner layer summed over places (Odena et al. 2017).
+
+    It is never told a label; what it says of them is a term of its own in either player's turn.
+    """
+
+    def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.classes = nn.Linear(last[0], classes)
+        nn.init.xavier_uniform_(self.classes.weight)
+        nn.init.zeros_(self.classes.bias)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The network's inner layers, `[n, ...]` each."""
+        found: list[Tensor] = self.network.features(x)
+        return found
+
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        return Verdict(self.network.judge(last).per_image, self.classes(_pooled(last)))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x)[-1])
+
+
+def project_labels(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """D with a projection of the label, whatever its architecture."""
+    return ProjectionDiscriminator(network, last_layer(network, shape), classes)
+
+
+def tell_classes(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """D with an auxiliary classifier, whatever its architecture."""
+    return AuxiliaryDiscriminator(network, last_layer(network, shape), classes)
+
+
+def _pooled(last: Tensor) -> Tensor:
+    """`[n, c, h, w]` summed over places, or `[n, c]` as it is."""
+    return last.flatten(2).sum(2) if last.dim() > 2 else last

@@ -42,7 +42,7 @@ def small(name: str, **more: Any) -> Recipe:
 
 def bound(name: str, shape: tuple[int, int, int], **more: Any) -> BoundRecipe:
     """A toy recipe for 96 images and a budget of 10,000."""
-    return small(name, **more).bind(shape, 0, images=96, budget=10_000)
+    return small(name, **more).bind(shape, 3, images=96, budget=10_000)
 
 
 def play(fitted: BoundRecipe, n: int, devices: Devices, *, state: State | None = None) -> State:
@@ -66,8 +66,9 @@ def test_every_recipe_plays_every_shape(name: str, shape: tuple[int, int, int], 
         assert any(not torch.equal(old[key], now) for key, now in player.network.state_dict().items()), player.name
     means = state.notes.means()
     assert 0 <= means["right"] <= 1
-    sampler = TrainedGenerator(state.players[fitted.recipe.sampler].average or state.players["generator"].network)
+    sampler = TrainedGenerator(state.players[fitted.recipe.sampler].shown())
     assert sampler.sample(3).shape == (3, *shape)
+    assert sampler.classes == (3 if fitted.recipe.game().conditional else 0)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", recipes.__all__)

@@ -59,7 +59,7 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
 )
 def test_every_new_kind_of_state_is_kept(word: str, devices: Devices, folder: Path) -> None:
     """Controllers, power iterations, running means and lazy penalties: 12 rounds, restarted after each of them."""
-    fitted = recipe_named(word, width=8, batch=8).bind((1, 16, 16), 0, images=96, budget=120)
+    fitted = recipe_named(word, width=8, batch=8).bind((1, 16, 16), 3, images=96, budget=120)
     loader = noise_loader((1, 16, 16))
     whole, split = (State(fitted, seed=3, device=devices.device) for _ in range(2))
     pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)

@@ -126,7 +126,7 @@ def test_the_card_says_what_it_is(make_run, tmp_path):
     card = card_of(out)
     assert (card["name"], card["shape"], card["seen"], card["licence"]) == ("gan", [1, 28, 28], 12, "CC0-1.0")
     assert (card["z_dim"], card["z_kind"], card["classes"], card["trained_on"]) == (100, "normal", 0, 16)
-    assert card["data"] == {"name": "noise", "fingerprint": "f00d", "images": 16, "classes": []}
+    assert card["data"] == {"name": "noise", "fingerprint": "f00d", "images": 16, "classes": ["ant", "bee", "cat"]}
     assert card["checkpoint"] == run.checkpoint.digest
     assert card["scores"]["scores"][0]["protocol"] == {"features": "efficientnet"}
     assert card["recipe"] == run.card["recipe"]

@@ -32,10 +32,11 @@ def test_it_gives_the_networks_numbers(member, tmp_path, capfd):
         "checkpoint": member.checkpoint.digest,
     }
     for n in (1, 2, 65):  # none of them is a size that the export itself checks
-        z = generator.latents(n, seed=100)
-        (images,) = session.run(["images"], {"z": z.numpy()})
+        z, labels = generator.latents(n, seed=100), generator.labels(n, seed=1)
+        given = {"z": z} if labels is None else {"z": z, "labels": labels}
+        (images,) = session.run(["images"], {name: tensor.numpy() for name, tensor in given.items()})
         with torch.inference_mode():
-            assert torch.allclose(torch.from_numpy(images), generator.network(z), atol=1e-4)
+            assert torch.allclose(torch.from_numpy(images), generator.network(*given.values()), atol=1e-4)
 
 
 def test_no_path_of_this_machine_is_in_it(run, tmp_path):

@@ -40,13 +40,18 @@ class Devices:
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
-    def share(self, batch: int) -> slice:
-        """This process's part of a global batch; raises UsageError where it does not split."""
-        if batch % self.world:
-            low, high = batch // self.world * self.world or self.world, -(-batch // self.world) * self.world
-            raise UsageError(f"batch {batch} does not split over {self.world} processes; use {low} or {high}")
-        size = batch // self.world
-        return slice(self.rank * size, (self.rank + 1) * size)
+    def share(self, batch: int, part: int = 0, parts: int = 1) -> slice:
+        """This process's piece of a global batch that is played in `parts`; raises UsageError where it does not split.
+
+        All processes are in the same part at once, so that parts lie one after the other as well.
+        """
+        pieces = self.world * parts
+        if batch % pieces:
+            low, high = batch // pieces * pieces or pieces, -(-batch // pieces) * pieces
+            over = f"{self.world} processes" if parts == 1 else f"{parts} parts of {self.world} processes"
+            raise UsageError(f"batch {batch} does not split over {over}; use {low} or {high}")
+        size, place = batch // pieces, part * self.world + self.rank
+        return slice(place * size, (place + 1) * size)
 
     def mean(self, x: Tensor) -> Tensor:
         """The mean of a batch `[n, ...]` over all processes, `[...]`, differentiable."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -69,19 +69,28 @@ def rounds(
 
 
 def _play(table: _Table, turn: Turn) -> None:
-    """One turn: the sum of its terms, one backward pass, one masked step."""
+    """One turn: the sum of its terms, one backward pass (or one for each part of its batch), one masked step."""
     state, devices = table.state, table.devices
     devices.seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
     for name, player in state.players.items():
         player.take_turn(name in turn.players or name in turn.awake)
-    with devices.precision():
-        values = state.game.terms(turn, _Draw(table, turn), table)
-        total = torch.stack([weight * values[name] for name, weight in _weights(turn, state.seen)]).sum()
-    total.backward()
+    parts = table.bound.recipe.accumulate
+    turn = replace(turn, awake=()) if parts > 1 and turn.awake else turn  # graphs of all parts would be kept at once
+    cursor, told = state.drawn, []
+    for part in range(parts):
+        draw = _Draw(table, turn, cursor, part, parts)
+        with devices.precision():
+            found = state.game.terms(turn, draw, table)
+            loss = torch.stack([weight * found[name] for name, weight in _weights(turn, state.seen)]).sum() / parts
+        loss.backward()
+        told.append({"": loss.detach(), **{name: value.detach() / parts for name, value in found.items()}})
+        state.drawn = max(state.drawn, draw.cursor)
+    values = {name: torch.stack([one[name] for one in told]).sum() for name in told[0]}
+    total = values.pop("")
     movers = [state.players[name] for name in turn.players]
     devices.average_(gradient for player in movers for gradient in player.gradients())
     norms = {player.name: _norm(player.gradients()) for player in movers}
-    bad = (~torch.isfinite(torch.stack([total.detach(), *norms.values()]))).any()
+    bad = (~torch.isfinite(torch.stack([total, *norms.values()]))).any()
     if devices.device.type == "cpu" and bad:
         raise DivergedError(_evidence(state, turn, values, norms))
     state.bad.logical_or_(bad)
@@ -91,7 +100,7 @@ def _play(table: _Table, turn: Turn) -> None:
             if constraint.player == player.name:
                 constraint.apply(player.network)
     who = turn.players[0]
-    state.notes.add({f"{who}/{name}": v.detach() for name, v in values.items()})
+    state.notes.add({f"{who}/{name}": value for name, value in values.items()})
     state.notes.add({f"{name}/gradient": norm for name, norm in norms.items()})
 
 
@@ -170,10 +179,12 @@ def _scaled(images: Tensor) -> Tensor:
 class _Draw:
     """The batch of one turn, drawn when asked for."""
 
-    def __init__(self, table: _Table, turn: Turn) -> None:
-        self._table = table
+    def __init__(self, table: _Table, turn: Turn, cursor: int, part: int, parts: int) -> None:
+        self._table, self._parts = table, parts
+        self._place = part * table.devices.world + table.devices.rank
         self._global = max(round(table.batch * turn.batch_fraction), 1)
-        self._part = table.devices.share(self._global)
+        self._part = table.devices.share(self._global, part, parts)
+        self._begin = self.cursor = cursor
         self._real: tuple[Tensor, Tensor | None] | None = None
         self._noises = self._namings = 0
 
@@ -190,24 +201,24 @@ class _Draw:
         return self._reals()[1]
 
     def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
-        table, world = self._table, self._table.devices.world
+        table, pieces = self._table, self._table.devices.world * self._parts
         source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
         self._noises += 1
-        whole = draw((n * world, dim), kind, source)
-        return whole[table.devices.rank * n : (table.devices.rank + 1) * n].to(table.devices.device)
+        whole = draw((n * pieces, dim), kind, source)
+        return whole[self._place * n : (self._place + 1) * n].to(table.devices.device)
 
     def fake_labels(self, n: int) -> Tensor:
-        table, world = self._table, self._table.devices.world
+        table, pieces = self._table, self._table.devices.world * self._parts
         source = generator(table.state.seed, "labels", table.state.round, table.ordinal, self._namings)
         self._namings += 1
-        whole = table.loader.labels(source, n * world)
-        return whole[table.devices.rank * n : (table.devices.rank + 1) * n].to(table.devices.device)
+        whole = table.loader.labels(source, n * pieces)
+        return whole[self._place * n : (self._place + 1) * n].to(table.devices.device)
 
     def _reals(self) -> tuple[Tensor, Tensor | None]:
         """The next reals of the stream; asking twice in a turn gives the same."""
         if self._real is None:
-            state, device = self._table.state, self._table.devices.device
-            images, labels = self._table.loader.draw(state.drawn, self._global, self._part)
-            state.drawn += self._global
+            device = self._table.devices.device
+            images, labels = self._table.loader.draw(self._begin, self._global, self._part)
+            self.cursor = self._begin + self._global
             self._real = _scaled(_moved(images, device)), None if labels is None else labels.to(device)
         return self._real

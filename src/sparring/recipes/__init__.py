@@ -3,6 +3,7 @@
 A recipe's keyword parameters are its flags on the command line.
 """
 
+from sparring.recipes.conditional import acgan, biggan, cgan, projection_gan
 from sparring.recipes.convolutional import dcgan
 from sparring.recipes.diversity import feature_matching, minibatch_discrimination, pacgan, unrolled
 from sparring.recipes.least_squares import lsgan
@@ -13,6 +14,9 @@ from sparring.recipes.smooth import dragan, sngan
 from sparring.recipes.wasserstein import wgan, wgan_gp
 
 __all__ = [
+    "acgan",
+    "biggan",
+    "cgan",
     "dcgan",
     "dragan",
     "feature_matching",
@@ -20,6 +24,7 @@ __all__ = [
     "lsgan",
     "minibatch_discrimination",
     "pacgan",
+    "projection_gan",
     "quick",
     "r3gan",
     "sngan",

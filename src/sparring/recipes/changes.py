@@ -5,10 +5,10 @@ Each is a function of a recipe and a word, as in `dcgan+loss=hinge+augment=ada` 
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,11 @@ from sparring.augment.noise import instance_noise
 from sparring.errors import UsageError
 from sparring.names import choose, discover, member_named
 from sparring.networks import modifiers
+from sparring.networks.conditioning import project_labels, tell_classes
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
-from sparring.recipe import Facts, Penalty, Recipe, derived, fitted
-from sparring.recipes.players import players
+from sparring.recipe import Facts, Penalty, Recipe, Term, derived, fitted
+from sparring.recipes.players import conditional_discriminator, conditional_generator, players
 from sparring.schedule import Cosine, Linear, Schedule, Steps, ends
 
 __all__: list[str] = []
@@ -49,6 +50,35 @@ def modify(recipe: Recipe, word: str) -> Recipe:
     return recipe.playing(modifiers=(*_game(recipe).get("modifiers", ()), chosen), together=together)
 
 
+def labels(recipe: Recipe, word: str) -> Recipe:
+    """Both players are told classes: concat (beside z and images), projection, or classes (D has to tell them).
+
+    G takes them in its own way, as conditional batch norm, where its architecture has one.
+    """
+    choose(word, ["concat", "projection", "classes"], "way to tell labels")
+    game = _game(recipe)
+    if game.get("conditional"):
+        raise UsageError(f"{recipe.name} has labels already; leave labels={word} out")
+    told = recipe.playing(conditional=True, generator=conditional_generator(game["generator"]))
+    if word == "concat":
+        return told.playing(discriminator=conditional_discriminator(game["discriminator"]))
+    modifier = project_labels if word == "projection" else tell_classes
+    told = told.playing(modifiers=(modifier, *game.get("modifiers", ())))
+    if word == "projection":
+        return told
+    return told.but(turns=tuple(replace(t, terms=(*t.terms, Term("classification"))) for t in told.turns))
+
+
+def balance(recipe: Recipe, word: str) -> Recipe:
+    """Reals of every class equally often (classes), or as they come (none)."""
+    return recipe.but(balanced=choose(word, ["classes", "none"], "balance") == "classes")
+
+
+def accumulate(recipe: Recipe, word: str) -> Recipe:
+    """A batch in so many parts, whose gradients are added up: for batches that do not fit into memory."""
+    return recipe.but(accumulate=_whole("accumulate", word))
+
+
 def packing(recipe: Recipe, word: str) -> Recipe:
     """D judges packs of so many images."""
     return recipe.playing(packing=_whole("packing", word))
@@ -66,7 +96,7 @@ def unroll(recipe: Recipe, word: str) -> Recipe:
 def discriminator_turns(recipe: Recipe, word: str) -> Recipe:
     """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014)."""
     times = _whole("discriminator_turns", word)
-    turns = [dataclasses.replace(t, times=times) if t.players == ("discriminator",) else t for t in recipe.turns]
+    turns = [replace(t, times=times) if t.players == ("discriminator",) else t for t in recipe.turns]
     return recipe.but(turns=tuple(turns))
 
 
@@ -74,7 +104,7 @@ def discriminator_rate(recipe: Recipe, word: str) -> Recipe:
     """D's learning rate times so much: two time scales (Heusel et al. 2017)."""
     factor = _number("discriminator_rate", word)
     optim = recipe.optims["discriminator"]
-    slower = dataclasses.replace(optim, rate=derived(optim.rate, _times, factor=factor))
+    slower = replace(optim, rate=derived(optim.rate, _times, factor=factor))
     return recipe.but(optims={**recipe.optims, "discriminator": slower})
 
 
@@ -82,8 +112,7 @@ def decay(recipe: Recipe, word: str) -> Recipe:
     """All learning rates fall to zero over the run: linear, or cosine, which keeps a warm-up."""
     curve = {"linear": Linear, "cosine": Cosine}[choose(word, ["linear", "cosine"], "decay")]
     fading = {
-        player: dataclasses.replace(optim, rate=derived(optim.rate, _faded, curve=curve))
-        for player, optim in recipe.optims.items()
+        player: replace(optim, rate=derived(optim.rate, _faded, curve=curve)) for player, optim in recipe.optims.items()
     }
     return recipe.but(optims=fading)
 
@@ -124,8 +153,8 @@ def generator_penalty(recipe: Recipe, word: str) -> Recipe:
 CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
     function.__name__: function
     for function in (
-        penalty, generator_penalty, modify, network, loss, packing, unroll, discriminator_turns, discriminator_rate,
-        decay, augment,
+        penalty, generator_penalty, modify, network, labels, balance, loss, packing, unroll, discriminator_turns,
+        discriminator_rate, decay, augment, accumulate,
     )
 }  # fmt: skip
 """In the order in which they are applied, however they are written."""
@@ -135,7 +164,7 @@ def _penalised(recipe: Recipe, word: str, player: str) -> Recipe:
     name, weight, every = _penalty_in(word)
     function = _value(PenaltyFunction, name, "penalty")
     more = Penalty(name.replace(":", "."), function, weight, every=every)
-    turns = tuple(dataclasses.replace(t, terms=(*t.terms, more)) if t.players == (player,) else t for t in recipe.turns)
+    turns = tuple(replace(t, terms=(*t.terms, more)) if t.players == (player,) else t for t in recipe.turns)
     if turns == recipe.turns:
         raise UsageError(f"{recipe.name} has no turn of the {player} alone, which {name} could join")
     return recipe.but(turns=turns)
@@ -190,9 +219,9 @@ def _game(recipe: Recipe) -> Mapping[str, Any]:
 def _times(rate: Schedule, facts: Facts, *, factor: float) -> Schedule:
     """A schedule, `factor` times as high."""
     if isinstance(rate, Steps):
-        return dataclasses.replace(rate, values=tuple(factor * height for height in rate.values))
+        return replace(rate, values=tuple(factor * height for height in rate.values))
     if isinstance(rate, Cosine | Linear):
-        return dataclasses.replace(rate, start=factor * rate.start, end=factor * rate.end)
+        return replace(rate, start=factor * rate.start, end=factor * rate.end)
     return factor * rate
 
 

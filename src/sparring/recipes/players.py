@@ -9,8 +9,10 @@ from typing import Any
 
 from torch import nn
 
+from sparring.fitting import fit
 from sparring.games.two_player import TwoPlayerGame
 from sparring.names import choose, discover
+from sparring.networks.conditioning import LabelledDiscriminator, LabelledGenerator
 from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 from sparring.recipes.averages import halflife
@@ -42,6 +44,16 @@ def players(
     }
 
 
+def conditional_generator(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A generator that takes labels: in its own way if it has one, otherwise beside z. Either may be a promise."""
+    return fitted(partial(_told, factory=factory))
+
+
+def conditional_discriminator(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A discriminator that is shown the label as one more channel."""
+    return partial(LabelledDiscriminator, network=factory)
+
+
 def by_kind(facts: Facts, *, given: float | None, images: float, points: float) -> float:
     """A setting that a person gave, or else the one that suits the kind of data."""
     if given is not None:
@@ -71,6 +83,14 @@ def two_players(
         emas={"generator": Ema(halflife=fitted(halflife))},
         batch=batch,
     )
+
+
+def _told(facts: Facts, *, factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    made = fit(factory, facts)
+    if getattr(made.func if isinstance(made, partial) else made, "takes_labels", False):
+        return made  # type: ignore[no-any-return]
+    z_dim = int(inspect.signature(made).parameters["z_dim"].default)
+    return partial(LabelledGenerator, network=made, z_dim=z_dim)
 
 
 def _generator(facts: Facts, *, network: str, width: int | None, z_dim: int | None) -> Callable[..., nn.Module]:

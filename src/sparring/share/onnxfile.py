@@ -6,6 +6,7 @@ With classes there is a second input, `labels`, int64 `[batch]`.
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,16 +59,18 @@ def _model(generator: TrainedGenerator) -> Any:
     device = next(generator.network.parameters()).device
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
     try:
-        program = torch.onnx.export(
-            generator.network,
-            tuple(value.to(device) for value in given.values()),
-            dynamo=True,
-            verbose=False,
-            external_data=False,
-            input_names=list(given),
-            output_names=["images"],
-            dynamic_shapes=tuple({0: batch} for _ in given),
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*axis name.*")  # z and labels share their batch, and shall
+            program = torch.onnx.export(
+                generator.network,
+                tuple(value.to(device) for value in given.values()),
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+                input_names=list(given),
+                output_names=["images"],
+                dynamic_shapes=tuple({0: batch} for _ in given),
+            )
     except RuntimeError as error:  # the base of the exporter's own errors
         reason = type(error).__name__
         raise SparringError(f"{generator.source} has no ONNX form ({reason}); export to safetensors") from error

@@ -119,8 +119,8 @@ def _written(value: Any, called: Mapping[Callable[..., Any], str]) -> str:
     """An argument as source; a part to be made is a function of what it will be given."""
     if not isinstance(value, functools.partial):
         return repr(value)
-    named = "".join(f", {name}={_written(item, called)}" for name, item in value.keywords.items())
-    return f"lambda *given: {called[value.func]}(*given{named})"
+    own = "".join(f"{name!r}: {_written(item, called)}, " for name, item in value.keywords.items())
+    return f"lambda *given, **named: {called[value.func]}(*given, **{{{own}**named}})"
 
 
 def _is_writable(value: Any) -> bool:

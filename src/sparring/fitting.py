@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
-from sparring.schedule import Schedule
+from sparring.schedule import Cosine, Linear, Schedule, Steps
 
-__all__ = ["Facts", "Shape", "derived", "fit", "fitted"]
+__all__ = ["Facts", "Shape", "derived", "fit", "fitted", "stretched"]
 
 Shape: TypeAlias = tuple[int, int, int]
 T = TypeVar("T")
@@ -59,19 +59,42 @@ class _Fitted:
 
 def fit(thing: Any, facts: Facts) -> Any:
     """`thing` with every fitted value inside it replaced by its value; `thing` itself where there is none."""
-    if isinstance(thing, _Fitted):
-        return fit(thing.rule(facts), facts)
+    return rebuilt(thing, lambda part: fit(part.rule(facts), facts) if isinstance(part, _Fitted) else part)
+
+
+def stretched(thing: Any, factor: float) -> Any:
+    """`thing` with every schedule inside it `factor` times as long: for a recipe that is to have another budget.
+
+    >>> from sparring.schedule import Linear
+    >>> stretched({"rate": Linear(1.0, 0.0, over=100)}, 2)["rate"].over
+    200
+    """
+
+    def change(part: Any) -> Any:
+        if isinstance(part, Cosine):
+            return dataclasses.replace(part, over=part.over * factor, warmup=part.warmup * factor)
+        if isinstance(part, Linear):
+            return dataclasses.replace(part, over=part.over * factor, begin=part.begin * factor)
+        return dataclasses.replace(part, at=tuple(k * factor for k in part.at)) if isinstance(part, Steps) else part
+
+    return rebuilt(thing, change)
+
+
+def rebuilt(thing: Any, change: Callable[[Any], Any]) -> Any:
+    """`thing` with `change` made to it or, where that leaves it alone, to what it holds; itself if nothing changes."""
+    if (found := change(thing)) is not thing:
+        return found
     if isinstance(thing, functools.partial):
-        keywords = fit(thing.keywords, facts)
+        keywords = rebuilt(thing.keywords, change)
         return thing if keywords is thing.keywords else functools.partial(thing.func, *thing.args, **keywords)
     if isinstance(thing, tuple):
-        items = tuple(fit(item, facts) for item in thing)
+        items = tuple(rebuilt(item, change) for item in thing)
         return thing if all(new is old for new, old in zip(items, thing, strict=True)) else items
     if isinstance(thing, Mapping):
-        found = {key: fit(item, facts) for key, item in thing.items()}
-        return thing if all(found[key] is item for key, item in thing.items()) else found
+        held = {key: rebuilt(item, change) for key, item in thing.items()}
+        return thing if all(held[key] is item for key, item in thing.items()) else held
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        held = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
-        fields = fit(held, facts)
-        return thing if fields is held else dataclasses.replace(thing, **fields)
+        fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing)}
+        changed = rebuilt(fields, change)
+        return thing if changed is fields else dataclasses.replace(thing, **changed)
     return thing

@@ -46,6 +46,7 @@ def _train(
     minutes: float | None = None,
     seed: int | None = None,
     out: Path | None = None,
+    start: Annotated[Path | None, Parameter(name="--from")] = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     device: str | None = None,
     threads: int | None = None,
@@ -82,6 +83,9 @@ def _train(
         Seed of every random draw; 0 by default.
     out
         The run's folder; by default a new one under runs/.
+    start
+        Begin with the weights of another run, wherever they fit: other data, other classes. Its recipe and size are
+        the defaults; add +freeze=N to a recipe to keep D's first N layers as they are.
     resume
         Go on with the run in --out.
     device
@@ -106,6 +110,7 @@ def _train(
         minutes=minutes,
         seed=seed,
         out=out,
+        start=start,
         resume=resume,
         device=device,
         threads=threads,

@@ -24,7 +24,7 @@ class Player:
 
     def __init__(self, name: str, network: nn.Module, optim: Optim | None, ema: Ema | None) -> None:
         self.name, self.network, self.optim, self.ema = name, network, optim, ema
-        self.parameters = dict(network.named_parameters())
+        self.parameters = {key: p for key, p in network.named_parameters() if p.requires_grad}  # others are frozen
         self.optimizer = _optimizer(optim, list(self.parameters.values())) if optim else None
         self.average = copy.deepcopy(network).requires_grad_(False).eval() if ema else None
         self._on_turn = True

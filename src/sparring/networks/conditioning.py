@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict, last_layer
+from sparring.networks.layers import Verdict, inner_layers
 
 __all__ = [
     "AuxiliaryDiscriminator",
@@ -131,12 +131,12 @@ class AuxiliaryDiscriminator(nn.Module):
 
 def project_labels(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """D with a projection of the label, whatever its architecture."""
-    return ProjectionDiscriminator(network, last_layer(network, shape), classes)
+    return ProjectionDiscriminator(network, inner_layers(network, shape)[-1].shape[1:], classes)
 
 
 def tell_classes(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """D with an auxiliary classifier, whatever its architecture."""
-    return AuxiliaryDiscriminator(network, last_layer(network, shape), classes)
+    return AuxiliaryDiscriminator(network, inner_layers(network, shape)[-1].shape[1:], classes)
 
 
 def _pooled(last: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ __all__ = [
     "fold_down",
     "fold_up",
     "initialise_normal",
-    "last_layer",
+    "inner_layers",
     "pyramid",
 ]
 
@@ -146,17 +146,14 @@ class ConvDown(nn.Module):
         return conv2d(x, fold_down(self.weight), self.bias, stride=2, padding=1)
 
 
-def last_layer(network: Any, shape: tuple[int, int, int], classes: int = 0) -> torch.Size:
-    """The shape of a discriminator's last inner layer for one image, from a look at two; nothing is kept of it."""
-    training = network.training
+def inner_layers(network: Any, shape: tuple[int, int, int], classes: int = 0) -> list[Tensor]:
+    """A discriminator's inner layers for two blank images, `[2, ...]` each; the look leaves nothing behind."""
+    training, device = network.training, next(network.parameters()).device
     network.eval()
-    device = next(network.parameters()).device
-    shown = (torch.zeros(2, *shape, device=device),)
-    with torch.no_grad():
-        told = (torch.zeros(2, dtype=torch.int64, device=device),) if classes else ()
-        last: Tensor = network.features(*shown, *told)[-1]
+    told = (torch.zeros(2, dtype=torch.int64, device=device),) if classes else ()
+    found: list[Tensor] = network.features(torch.zeros(2, *shape, device=device), *told)
     network.train(training)
-    return last.shape[1:]
+    return found
 
 
 def initialise_normal(network: nn.Module, std: float = 0.02) -> None:

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from sparring.networks.layers import Verdict, last_layer
+from sparring.errors import UsageError
+from sparring.networks.layers import Verdict, inner_layers
 
 __all__ = [
     "BatchAware",
     "MinibatchDeviation",
     "MinibatchDiscrimination",
     "discriminate_minibatch",
+    "freeze_layers",
     "minibatch_deviation",
     "spectral_norm",
 ]
@@ -44,7 +46,7 @@ def discriminate_minibatch(
     network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, kernels: int = 50, dim: int = 5
 ) -> nn.Module:
     """D may look at the whole batch: minibatch discrimination on its last inner layer (Salimans et al. 2016, 3.2)."""
-    last = last_layer(network, shape, classes)
+    last = inner_layers(network, shape, classes)[-1].shape[1:]
     return BatchAware(network, last, MinibatchDiscrimination(last.numel(), kernels, dim), kernels)
 
 
@@ -52,7 +54,22 @@ def minibatch_deviation(
     network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, group: int = 4
 ) -> nn.Module:
     """D may look at the standard deviation of its last inner layer over groups of images (Karras et al. 2018, 3)."""
-    return BatchAware(network, last_layer(network, shape, classes), MinibatchDeviation(group), 1)
+    return BatchAware(network, inner_layers(network, shape, classes)[-1].shape[1:], MinibatchDeviation(group), 1)
+
+
+def freeze_layers(network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, layers: int = 1) -> nn.Module:
+    """D whose first inner layers stay as they are: for data like those it learnt before (Mo et al. 2020, FreezeD).
+
+    Frozen is whatever the last of those `layers` is made from. Raises UsageError if D has fewer.
+    """
+    inner, parameters = inner_layers(network, shape, classes), list(network.parameters())
+    if not 1 <= layers < len(inner):
+        raise UsageError(f"{layers} layers cannot be frozen; this discriminator takes 1 to {len(inner) - 1}")
+    slopes = torch.autograd.grad(inner[layers - 1].sum(), parameters, allow_unused=True)
+    for parameter, slope in zip(parameters, slopes, strict=True):
+        if slope is not None:
+            parameter.requires_grad_(False)
+    return network
 
 
 class BatchAware(nn.Module):

@@ -79,6 +79,12 @@ def accumulate(recipe: Recipe, word: str) -> Recipe:
     return recipe.but(accumulate=_whole("accumulate", word))
 
 
+def freeze(recipe: Recipe, word: str) -> Recipe:
+    """D's first inner layers, so many, stay as they began: for a run that goes on from another's weights."""
+    chosen = partial(modifiers.freeze_layers, layers=_whole("freeze", word))
+    return recipe.playing(modifiers=(*_game(recipe).get("modifiers", ()), chosen))
+
+
 def packing(recipe: Recipe, word: str) -> Recipe:
     """D judges packs of so many images."""
     return recipe.playing(packing=_whole("packing", word))
@@ -154,7 +160,7 @@ CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
     function.__name__: function
     for function in (
         penalty, generator_penalty, modify, network, labels, balance, loss, packing, unroll, discriminator_turns,
-        discriminator_rate, decay, augment, accumulate,
+        discriminator_rate, decay, augment, accumulate, freeze,
     )
 }  # fmt: skip
 """In the order in which they are applied, however they are written."""

@@ -38,6 +38,7 @@ def train(
     minutes: float | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
+    start: Run | str | Path | None = None,
     resume: bool = False,
     device: str | None = None,
     threads: int | None = None,
@@ -50,16 +51,22 @@ def train(
     `data` is a folder, a zip, an .npz or .npy, IDX files, a torchvision name, a 2-D point set, or None for the
     embedded default; `size` is a side or (height, width). The budget is `images` (a number, "500k", "2M") or
     `minutes`, which a short measurement turns into images; with neither, five minutes on a CPU. `out` is the run
-    folder, by default a free one under `runs/`. With `resume`, the run in `out` goes on where it stopped, bit for
-    bit; then `images` is a new total and `minutes` come on top, and `trust` are the modules, beside sparring's own,
-    that the run's recipe may name (those of `recipe` are trusted because you hand it over).
+    folder, by default a free one under `runs/`. `start` is another run whose weights to begin with, wherever they fit
+    (transfer to other data, other classes), by default with its recipe and size.
+
+    With `resume`, the run in `out` goes on where it stopped, bit for bit; then `images` is a new total and `minutes`
+    come on top, and `trust` are the modules, beside sparring's own, that the run's recipe may name (those of `recipe`
+    are trusted because you hand it over).
 
     Raises SparringError's family: UsageError, DataError, FileUnusableError, DivergedError, FolderInUseError,
     DiskError, and Interrupted after a signal, when everything is saved.
     """
     _check(images, minutes, threads, seed)
+    if start is not None and resume:
+        raise UsageError("a run goes on from its own weights; give either start (--from) or resume")
     devices = Devices(device, threads)
-    wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed)
+    begun = start if isinstance(start, Run) or start is None else Run(start, trust=trust)
+    wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed, begun)
     with display(progress) as screen, _cautions_said(screen):
         if resume:
             run = run_to_resume(out, wish, trust)

@@ -28,6 +28,7 @@ from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.schedule import images_of
+from sparring.training.transfer import inherit, recipe_of
 from sparring.trials import slug
 
 __all__ = ["Session", "Wish", "begin", "prepare", "resume_session", "run_to_resume"]
@@ -46,6 +47,7 @@ class Wish:
     images: int | str | None
     minutes: float | None
     seed: int | None
+    start: Run | None = None
 
 
 @final
@@ -80,6 +82,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         _refuse_existing(Run(out))
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
+    begun = wish.start.checkpoint.digest if wish.start else None  # raises what it raises before anything is measured
     split = split_held_out(dataset)
     loader = _loader(dataset, split, recipe, seed)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
@@ -87,6 +90,8 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     pace = measure_pace(guess, loader, devices)
     minutes = wish.minutes or (_GPU_MINUTES if gpu else _CPU_MINUTES)
     budget = images_of(wish.images) if wish.images else pace.images(minutes)
+    if wish.start and wish.recipe is None:
+        recipe = recipe_of(wish.start, budget)
     bound = recipe.bind(*facts, budget=budget)
     screen.say(
         f"{recipe.name} ({reason}) for {budget / 1000:,.1f} kimg, about {budget * pace.seconds_per_image / 60:.1f} "
@@ -101,9 +106,13 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "data": _data_card(wish, dataset, split),
         "machine": machine(devices),
         "operations_per_image": pace.operations_per_image,
+        **({"start": begun} if begun else {}),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
-    return Session(run, bound, dataset, split, devices, card)
+    session = Session(run, bound, dataset, split, devices, card)
+    for line in inherit(session.state, wish.start) if wish.start else ():
+        screen.say(line)
+    return session
 
 
 def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader:
@@ -112,18 +121,30 @@ def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader
 
 def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, str]:
     """The data and the recipe; where nobody chose a size and the images' own cannot be played, the nearest that can."""
-    dataset = open_data(wish.data, size=wish.size, channels=wish.channels or "auto")
-    recipe, reason = (wish.recipe, "as asked") if wish.recipe else default_recipe(dataset.shape, gpu=gpu)
+    size = wish.size
+    if size is None and wish.start is not None and wish.start.bound.facts.shape[1:] != (1, 1):
+        size = wish.start.bound.facts.shape[1:]  # as it was learnt
+    dataset = open_data(wish.data, size=size, channels=wish.channels or "auto")
+    recipe, reason = _chosen(wish, dataset, gpu=gpu)
     try:
         recipe.bind(dataset.shape, len(dataset.classes), len(dataset), 1000)
     except ShapeError as error:
-        if wish.size is not None or not error.nearest:
+        if size is not None or not error.nearest:
             raise
         dataset = open_data(wish.data, size=error.nearest[0], channels=wish.channels or "auto")
         reason += f"; it cannot have the images' own size, so they are taken at {dataset.shape[1]}x{dataset.shape[2]}"
     for line in dataset.report.lines():
         screen.say(line)
     return dataset, recipe, reason
+
+
+def _chosen(wish: Wish, dataset: Dataset, *, gpu: bool) -> tuple[Recipe, str]:
+    """The recipe and why it."""
+    if wish.recipe:
+        return wish.recipe, "as asked"
+    if wish.start:
+        return wish.start.bound.recipe, f"that of {wish.start.path}"
+    return default_recipe(dataset.shape, gpu=gpu)
 
 
 def _data_card(wish: Wish, dataset: Dataset, split: Split) -> dict[str, Any]:

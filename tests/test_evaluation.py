@@ -1,0 +1,76 @@
+"""Scores of generators with classes: who is asked for, and classes by themselves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.engine.sampler import TrainedGenerator
+from sparring.errors import DataError, UsageError
+from sparring.evaluation import evaluate, sentence
+
+
+class Blobs(nn.Module):
+    """Points around (10 label, 0); class 2 is drawn in the wrong place."""
+
+    z_dim, z_kind, classes = 2, "normal", 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        place = torch.stack([10.0 * labels, 7.0 * (labels == 2)], 1)
+        return (z + place)[:, :, None, None]
+
+
+def reals(counts: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    labels = torch.cat([torch.full((n,), k) for k, n in enumerate(counts)])
+    noise = torch.randn(len(labels), 2, generator=torch.Generator().manual_seed(3))
+    return (noise + torch.stack([10.0 * labels, torch.zeros(len(labels))], 1))[:, :, None, None], labels
+
+
+def test_classes_are_asked_for_as_often_as_the_reals_have_them() -> None:
+    """Nine in ten reals are of class 0: with labels the mixture is met, without them it is not."""
+    images, labels = reals((900, 100, 0))
+    generator = TrainedGenerator(Blobs(), names=("a", "b", "c"))
+    (fair,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=2000)
+    (even,) = evaluate(generator, images, metrics=("fid",), n=2000)
+    assert fair.value < 0.5
+    assert even.value > 10
+    assert fair.protocol["labels"] == "as often as among the reals"
+    assert even.protocol["labels"] == "each class equally often"
+
+
+def test_each_class_by_itself() -> None:
+    images, labels = reals((200, 200, 200))
+    found = evaluate(
+        TrainedGenerator(Blobs(), names=("a", "b", "c")), images, labels=labels, metrics=("fid",), n=900, per_class=True
+    )
+    by_name = {score.protocol["class"]: score.value for score in found}
+    assert set(by_name) == {"a", "b", "c"}
+    assert max(by_name["a"], by_name["b"]) < 1
+    assert by_name["c"] == pytest.approx(49, rel=0.1)  # 7 squared
+    assert sentence(found[2]).startswith("c: FID ")
+    assert found[0].protocol["fake"] == 300
+
+
+def test_classes_that_cannot_be_compared() -> None:
+    images, labels = reals((200, 1, 0))
+    generator = TrainedGenerator(Blobs())
+    with pytest.raises(UsageError, match="only where both"):
+        evaluate(generator, images, metrics=("fid",), n=90, per_class=True)
+    (score,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=90, per_class=True)
+    assert score.protocol["class"] == "0"
+    with pytest.raises(DataError, match="no class has 3 real images"):
+        evaluate(generator, images[:2], labels=labels[:2], metrics=("fid",), n=90, per_class=True)
+
+
+def test_truncation_is_said_and_done() -> None:
+    images, labels = reals((300, 300, 0))
+    generator = TrainedGenerator(Blobs())
+    (whole,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=1000)
+    (cut,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=1000, truncation=0.2)
+    assert cut.protocol["truncation"] == "0.2"
+    assert cut.value > whole.value + 0.5  # 2 (1 - 0.115)^2 in variance

@@ -133,16 +133,16 @@ class Discriminator(nn.Module):
         _initialise(self, start)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The output of every block, `[n, c, h, w]`; of the last one after its ReLU."""
+        """The output of every block, `[n, c, h, w]`, and what is left of the last: its ReLU, summed over places."""
         found = []
         for block in self.blocks:
             x = block(x)
             found.append(x)
-        return [*found[:-1], relu(found[-1])]
+        return [*found, relu(x).sum((2, 3))]
 
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
-        return Verdict(self.head(last.sum((2, 3))).squeeze(1))
+        return Verdict(self.head(last).squeeze(1))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x, labels)[-1], labels)

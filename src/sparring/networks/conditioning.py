@@ -80,12 +80,12 @@ class LabelledDiscriminator(nn.Module):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Logits plus <embedding of the label, last inner layer summed over places> (Miyato & Koyama 2018, eq. 3)."""
+    """Logits plus <embedding of the label, last inner layer> (Miyato & Koyama 2018, eq. 3)."""
 
     def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
         super().__init__()
         self.network: Any = network
-        self.embedding = nn.Embedding(classes, last[0])
+        self.embedding = nn.Embedding(classes, last.numel())
         nn.init.xavier_uniform_(self.embedding.weight)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
@@ -96,7 +96,7 @@ class ProjectionDiscriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor) -> Verdict:
         """Logits of the last inner layer."""
         verdict: Verdict = self.network.judge(last)
-        projection = (self.embedding(labels) * _pooled(last)).sum(1)
+        projection = (self.embedding(labels) * last.flatten(1)).sum(1)
         return Verdict(verdict.per_image + projection, verdict.class_logits)
 
     def forward(self, x: Tensor, labels: Tensor) -> Verdict:
@@ -104,7 +104,7 @@ class ProjectionDiscriminator(nn.Module):
 
 
 class AuxiliaryDiscriminator(nn.Module):
-    """Logits, and logits of the classes from the last inner layer summed over places (Odena et al. 2017).
+    """Logits, and logits of the classes from the last inner layer (Odena et al. 2017).
 
     It is never told a label; what it says of them is a term of its own in either player's turn.
     """
@@ -112,7 +112,7 @@ class AuxiliaryDiscriminator(nn.Module):
     def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
         super().__init__()
         self.network: Any = network
-        self.classes = nn.Linear(last[0], classes)
+        self.classes = nn.Linear(last.numel(), classes)
         nn.init.xavier_uniform_(self.classes.weight)
         nn.init.zeros_(self.classes.bias)
 
@@ -123,7 +123,7 @@ class AuxiliaryDiscriminator(nn.Module):
 
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
-        return Verdict(self.network.judge(last).per_image, self.classes(_pooled(last)))
+        return Verdict(self.network.judge(last).per_image, self.classes(last.flatten(1)))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x)[-1])
@@ -137,8 +137,3 @@ def project_labels(network: nn.Module, shape: tuple[int, int, int], classes: int
 def tell_classes(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """D with an auxiliary classifier, whatever its architecture."""
     return AuxiliaryDiscriminator(network, inner_layers(network, shape)[-1].shape[1:], classes)
-
-
-def _pooled(last: Tensor) -> Tensor:
-    """`[n, c, h, w]` summed over places, or `[n, c]` as it is."""
-    return last.flatten(2).sum(2) if last.dim() > 2 else last

@@ -139,7 +139,7 @@ def _table(results: list[dict[str, Any]], seconds: float) -> str:
     rows = [r for r in results if r["seconds"] == seconds]
     plain = next((r["curve"][-1]["kid"] for r in rows if r["recipe"].startswith("dcgan")), None)
     lines = [
-        "| recipe | images | KID | of the untrained | of DCGAN's | FID | KID of a class: mean, worst | digit asked for |",
+        "| recipe | images | KID | of untrained | of DCGAN | FID | KID of a class: mean, worst | digit asked for |",
         "|---" * 8 + "|",
     ]
     for row in rows:

@@ -55,6 +55,8 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
         "dcgan+augment=ada+modify=spectral_norm",
         "gan+penalty=lecam:0.3+penalty=historical_averaging:0.1+generator_penalty=path_length:2:3",
         "gan+augment=ada+discriminator_turns=2",
+        "quick+labels=projection+balance=classes+accumulate=2+freeze=1+penalty=lecam:0.1",
+        "cgan+network=mirza+penalty=lecam:0.3",
     ],
 )
 def test_every_new_kind_of_state_is_kept(word: str, devices: Devices, folder: Path) -> None:

@@ -108,9 +108,11 @@ def test_losses_that_pair_compare_fakes_with_reals_of_their_own_label(devices: D
 
 
 def test_the_classification_term_by_hand(devices: Devices) -> None:
-    """-log softmax(C x)[y] of reals and fakes in D's turn, of fakes in G's (Odena et al. 2017, eq. 3)."""
+    """-log softmax(C x)[y] of reals and of fakes in D's turn, of fakes in G's (Odena et al. 2017, eq. 3)."""
     terms = (Term("adversarial", 0.0), Term("classification", 2.0))
-    state = one_round(toy(terms), devices)
+    recipe = toy(terms)
+    both = Turn(("discriminator",), (*terms, Term("fake_classification", 2.0)))
+    state = one_round(recipe.but(turns=(both, recipe.turns[1])), devices)
     _, shown = notes_of(state)
     before: Any = Judge((2, 1, 1), 3)
 
@@ -124,7 +126,8 @@ def test_the_classification_term_by_hand(devices: Devices) -> None:
     tell = before.tell.detach()
     real, fake, later = shown
     means = state.notes.means()
-    assert means["discriminator/classification"] == pytest.approx(told(*real, tell) + told(*fake, tell), rel=1e-5)
+    assert means["discriminator/classification"] == pytest.approx(told(*real, tell), rel=1e-5)
+    assert means["discriminator/fake_classification"] == pytest.approx(told(*fake, tell), rel=1e-5)
     after: Any = state.players["discriminator"].network
     assert means["generator/classification"] == pytest.approx(told(*later, after.tell.detach()), rel=1e-5)
     leaf = before.tell.detach().clone().requires_grad_()
@@ -163,6 +166,8 @@ WORDS = [
     "sngan+network=biggan+labels=classes",
     "feature_matching+labels=projection",
     "biggan+freeze=2+accumulate=4",
+    "cgan+network=mirza",
+    "projection_gan+network=mirza",
 ]
 
 

@@ -32,8 +32,9 @@ class TwoPlayerGame:
     statistics, and faster. `fakes_per_real` is the number of fakes D sees for every real.
 
     A `conditional` game gives both players labels: fakes have labels as frequent as the reals', or, where the loss
-    compares them with reals, those reals' own. The term `classification` is the auxiliary classifier's (Odena et al.
-    2017): what D says of the classes of reals and fakes, in either player's turn.
+    compares them with reals, those reals' own. The auxiliary classifier of Odena et al. 2017 has two terms:
+    `classification` is what D says of the classes of reals, in G's turn of fakes; `fake_classification`, in D's turn
+    alone, is the paper's second one, of fakes.
 
     With `packing` m > 1, D judges m images at a time, stacked along the channels (Lin et al. 2018): a batch of n
     images is n / m packs. `augment` changes all that D is shown. With `unroll` k > 0, G plays against D as it would be
@@ -97,7 +98,7 @@ class TwoPlayerGame:
         return self._state
 
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """`adversarial` and `classification` for either player, `feature_matching` for G, and the turn's penalties.
+        """Every term that the turn names, and its penalties.
 
         Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits. In a turn of both
         players each moves against the other as it was.
@@ -111,7 +112,7 @@ class TwoPlayerGame:
         return play.generator() if turn.players == ("generator",) else play.discriminator()
 
 
-_TERMS = {"adversarial", "classification", "feature_matching"}
+_TERMS = {"adversarial", "classification", "fake_classification", "feature_matching"}
 
 
 @final
@@ -159,8 +160,12 @@ class _Play:
         game._kept = (made, real_logits.detach()) if awake else None
         inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
         values = {"adversarial": self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()}
-        if "classification" in self.named:
-            values["classification"] = _classes_told(on_real, real) + _classes_told(on_fake, fake)
+        for name, verdict, side in (
+            ("classification", on_real, real),
+            ("fake_classification", on_fake, fake),
+        ):
+            if name in self.named:
+                values[name] = _classes_told(verdict, side)
         return {**values, **self._penalties(inputs)}
 
     def generator(self) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ __all__ = [
     "ProjectionDiscriminator",
     "project_labels",
     "tell_classes",
+    "without_labels",
 ]
 
 
@@ -127,6 +128,11 @@ class AuxiliaryDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x)[-1])
+
+
+def without_labels(shape: tuple[int, int, int], classes: int, *, network: Callable[..., nn.Module]) -> nn.Module:
+    """A player that takes labels, built without: what a projection or a classifier is put on must not know them."""
+    return network(shape, 0)
 
 
 def project_labels(network: nn.Module, shape: tuple[int, int, int], classes: int) -> nn.Module:

@@ -23,7 +23,12 @@ from sparring.networks.conditioning import project_labels, tell_classes
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
 from sparring.recipe import Facts, Penalty, Recipe, Term, derived, fitted
-from sparring.recipes.players import conditional_discriminator, conditional_generator, players
+from sparring.recipes.players import (
+    conditional_discriminator,
+    conditional_generator,
+    players,
+    unconditional_discriminator,
+)
 from sparring.schedule import Cosine, Linear, Schedule, Steps, ends
 
 __all__: list[str] = []
@@ -63,7 +68,8 @@ def labels(recipe: Recipe, word: str) -> Recipe:
     if word == "concat":
         return told.playing(discriminator=conditional_discriminator(game["discriminator"]))
     modifier = project_labels if word == "projection" else tell_classes
-    told = told.playing(modifiers=(modifier, *game.get("modifiers", ())))
+    judge = unconditional_discriminator(game["discriminator"])
+    told = told.playing(discriminator=judge, modifiers=(modifier, *game.get("modifiers", ())))
     if word == "projection":
         return told
     return told.but(turns=tuple(replace(t, terms=(*t.terms, Term("classification"))) for t in told.turns))

@@ -43,7 +43,7 @@ def cgan(
     Parameters
     ----------
     network
-        Architecture of both players, a module of `sparring.networks`.
+        Architecture of both players, a module of `sparring.networks`; `mirza` has the paper's perceptrons.
     width
         Channels next to the image (units, for perceptrons); by default the architecture's own.
     rate
@@ -74,13 +74,14 @@ def acgan(
     network: str = "dcgan",
     width: int | None = None,
     weight: float = 1.0,
+    classify_fakes: bool = False,
     rate: float = 2e-4,
     beta1: float = 0.5,
     batch: int = 64,
     z_dim: int | None = None,
     balanced: bool = False,
 ) -> Recipe:
-    """AC-GAN: D is not told the label but has to tell it, of reals and of fakes (Odena et al. 2017).
+    """AC-GAN: D is not told the label but has to tell it; G makes images that D tells rightly (Odena et al. 2017).
 
     Parameters
     ----------
@@ -90,6 +91,9 @@ def acgan(
         Channels next to the image (units, for perceptrons); by default the architecture's own.
     weight
         Weight of the classification terms of both players.
+    classify_fakes
+        D learns the classes of fakes as well, as in the paper. The two players may then agree on signs of a class that
+        no image of the data has: on MNIST few digits were the ones asked for.
     rate
         Adam's learning rate for both players.
     beta1
@@ -110,7 +114,9 @@ def acgan(
         optim=Optim(rate=rate, betas=(beta1, 0.999)),
         batch=batch,
     )
-    turns = tuple(Turn((name,), (Term("adversarial"), Term("classification", weight))) for name in _PLAYERS)
+    own = (Term("adversarial"), Term("classification", weight))
+    theirs = (Term("fake_classification", weight),) if classify_fakes else ()
+    turns = (Turn(("discriminator",), (*own, *theirs)), Turn(("generator",), own))
     return labels(recipe, "classes").but(turns=turns, balanced=balanced)
 
 
@@ -222,6 +228,3 @@ def biggan(
         balanced=balanced,
         accumulate=accumulate,
     )
-
-
-_PLAYERS = ("discriminator", "generator")

@@ -12,7 +12,7 @@ from torch import nn
 from sparring.fitting import fit
 from sparring.games.two_player import TwoPlayerGame
 from sparring.names import choose, discover
-from sparring.networks.conditioning import LabelledDiscriminator, LabelledGenerator
+from sparring.networks.conditioning import LabelledDiscriminator, LabelledGenerator, without_labels
 from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 from sparring.recipes.averages import halflife
@@ -50,8 +50,8 @@ def conditional_generator(factory: Callable[..., nn.Module]) -> Callable[..., nn
 
 
 def conditional_discriminator(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    """A discriminator that is shown the label as one more channel."""
-    return partial(LabelledDiscriminator, network=factory)
+    """A discriminator that is shown the label: in its own way if it has one, otherwise as one more channel."""
+    return fitted(partial(_shown, factory=factory))
 
 
 def by_kind(facts: Facts, *, given: float | None, images: float, points: float) -> float:
@@ -85,9 +85,24 @@ def two_players(
     )
 
 
+def unconditional_discriminator(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A discriminator that is shown no label, whatever it could take."""
+    return partial(without_labels, network=factory)
+
+
+def _shown(facts: Facts, *, factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    made = fit(factory, facts)
+    shown: Callable[..., nn.Module] = made if _takes_labels(made) else partial(LabelledDiscriminator, network=made)
+    return shown
+
+
+def _takes_labels(made: Any) -> bool:
+    return getattr(made.func if isinstance(made, partial) else made, "takes_labels", False)
+
+
 def _told(facts: Facts, *, factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     made = fit(factory, facts)
-    if getattr(made.func if isinstance(made, partial) else made, "takes_labels", False):
+    if _takes_labels(made):
         return made  # type: ignore[no-any-return]
     z_dim = int(inspect.signature(made).parameters["z_dim"].default)
     return partial(LabelledGenerator, network=made, z_dim=z_dim)

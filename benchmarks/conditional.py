@@ -6,7 +6,8 @@ Every recipe trains on one thread for so many seconds of CPU time of the process
 KID is measured on generated images against the held-out ones, at zero for the untrained generator. At the end, for
 recipes with classes: the KID of each class and of all together, here against all images of the data, because a class
 has too few held-out ones; and, where the images are digits of MNIST, how often grey28 (99.30 % right on MNIST's test
-digits, and never part of training) sees the class that was asked for. Recipes that are in the folder's results.json
+digits, and never part of training) sees the class that was asked for; and the FID of BigGAN's images against truncation,
+with a picture of the same seeds. Recipes that are in the folder's results.json
 already are not played again.
 """
 
@@ -38,6 +39,7 @@ RECIPES = (
     "biggan+width=4+discriminator_turns=2"
 )
 MARKS = (0.1, 0.2, 0.4, 0.7, 1.0)
+TRUNCATIONS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, None)
 _MOST = 20_000
 """Reals that classes are compared with."""
 
@@ -75,6 +77,8 @@ def _trial(word: str, dataset: Dataset, split: Split, devices: Devices, options:
         found["classes"] = _by_class(generator, dataset, options.n)
         if dataset.name == "MNIST":
             found["obeyed"] = _obeyed(generator)
+    if name == "biggan":
+        found["truncation"] = _truncated(generator, dataset, split, options)
     return found
 
 
@@ -123,6 +127,22 @@ def _by_class(generator: TrainedGenerator, dataset: Dataset, n: int) -> dict[str
     return found
 
 
+def _truncated(
+    generator: TrainedGenerator, dataset: Dataset, split: Split, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """FID, precision and recall against truncation, and one row of pictures for each."""
+    rows, curve = [], []
+    for bound in TRUNCATIONS:
+        scores = evaluate(
+            generator, dataset.images(split.held_out), labels=_labels(dataset, split), truncation=bound,
+            metrics=("fid", "precision_recall"), n=options.n,
+        )  # fmt: skip
+        curve.append({"truncation": bound} | {score.name: round(score.value, 4) for score in scores})
+        rows.append(generator.sample(20, classes=[k // 2 for k in range(20)], truncation=bound))
+    grid(torch.cat(rows), columns=20).save(options.out / "truncation.png")
+    return curve
+
+
 def _labels(dataset: Dataset, split: Split) -> torch.Tensor | None:
     return None if dataset.labels is None else dataset.labels[split.held_out]
 
@@ -155,6 +175,13 @@ def _table(results: list[dict[str, Any]], seconds: float) -> str:
             + (f"{row['obeyed']:.1%}" if "obeyed" in row else "")
             + " |"
         )
+    curve = next((row["truncation"] for row in rows if "truncation" in row), [])
+    if curve:
+        names = [name for name in curve[0] if name != "truncation"]
+        lines += ["", f"| truncation | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+        for point in curve:
+            values = " | ".join(f"{point[name]:.4g}" for name in names)
+            lines.append(f"| {point['truncation'] or 'none'} | {values} |")
     return "\n".join([*lines, ""])
 
 

@@ -5,10 +5,9 @@
 Every recipe trains on one thread for so many seconds of CPU time of the process, evaluation excluded. At some marks its
 KID is measured on generated images against the held-out ones, at zero for the untrained generator. At the end, for
 recipes with classes: the KID of each class and of all together, here against all images of the data, because a class
-has too few held-out ones; and, where the images are digits of MNIST, how often grey28 (99.30 % right on MNIST's test
-digits, and never part of training) sees the class that was asked for; and the FID of BigGAN's images against truncation,
-with a picture of the same seeds. Recipes that are in the folder's results.json
-already are not played again.
+has too few held-out ones; where the images are digits of MNIST, how often grey28 (99.30 % right on MNIST's test digits,
+and never part of training) sees the class that was asked for; and the FID of BigGAN's images against truncation, with
+a picture of the same seeds. Recipes that are in the folder's results.json already are not played again.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ from sparring.pictures import grid
 from sparring.recipes.spelling import recipe_named
 
 RECIPES = (
-    "dcgan+width=32,cgan+width=32,acgan+width=32,projection_gan+width=8+discriminator_turns=2,"
-    "biggan+width=4+discriminator_turns=2"
+    "dcgan+width=32,cgan+width=32,acgan+width=32,projection_gan+width=8+discriminator_turns=2+rate=1e-3,"
+    "biggan+width=4+discriminator_turns=2+rate=1e-3+discriminator_rate=1e-3"
 )
 MARKS = (0.1, 0.2, 0.4, 0.7, 1.0)
 TRUNCATIONS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, None)

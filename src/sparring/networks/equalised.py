@@ -1,0 +1,110 @@
+"""Equalised layers and resampling filters: the bricks of ProGAN and the StyleGANs.
+
+Weights are stored as N(0, 1) and scaled at every use by He's constant, so that an optimiser that normalises its steps
+moves all layers at one relative speed (Karras et al. 2018, section 4.1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear, pad
+
+__all__ = ["EqualConv", "EqualLinear", "active", "blurred", "filtered_down", "filtered_up", "normalised"]
+
+_FILTER = (0.125, 0.375, 0.375, 0.125)
+"""[1, 3, 3, 1] with sum 1, along either axis (Karras et al. 2020, appendix B)."""
+
+
+class EqualLinear(nn.Module):
+    """A dense layer `[n, in]` -> `[n, out]`, equalised; with `rate` it learns so many times as fast as the others."""
+
+    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, start: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), start))
+        self.scale, self.rate = rate / math.sqrt(inputs), rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight * self.scale, self.bias * self.rate)
+
+
+class EqualConv(nn.Module):
+    """A convolution, equalised; with `resample` it doubles or halves the size through the filter [1, 3, 3, 1].
+
+    `[n, in, h, w]` -> `[n, out, h', w']`. A halving one is filtered before it strides, a doubling one after it.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        *,
+        bias: bool = True,
+        resample: Literal["none", "up", "down"] = "none",
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.scale, self.resample = 1 / math.sqrt(inputs * kernel**2), resample
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight * self.scale
+        kernel = weight.shape[2]
+        if self.resample == "up":
+            x = doubled(x, weight)
+            return x if self.bias is None else x + self.bias[:, None, None]
+        if self.resample == "down" and kernel == 1:
+            return conv2d(filtered_down(x), weight, self.bias)
+        if self.resample == "down":
+            return conv2d(blurred(x, (2, 2)), weight, self.bias, stride=2)
+        return conv2d(x, weight, self.bias, padding=kernel // 2)
+
+
+def doubled(x: Tensor, weight: Tensor) -> Tensor:
+    """A doubling convolution, then the filter: `[n, in, h, w]` -> `[n, out, 2h, 2w]`, weight `[out, in, k, k]`."""
+    if weight.shape[2] == 1:
+        return filtered_up(conv2d(x, weight))
+    return blurred(conv_transpose2d(x, weight.transpose(0, 1), stride=2), (1, 1), gain=4)
+
+
+def active(x: Tensor) -> Tensor:
+    """Leaky ReLU 0.2 times sqrt(2), which keeps the second moment of its input."""
+    return leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """x / sqrt(mean of x^2 + 1e-8) over axis 1 (Karras et al. 2018, section 4.2)."""
+    scale: Tensor = (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    return x * scale
+
+
+def blurred(x: Tensor, around: tuple[int, int], *, gain: float = 1.0) -> Tensor:
+    """The filter [1, 3, 3, 1] along both axes, with so many zeros before and after: h + before + after - 3 rows."""
+    down, across = _taps(x, math.sqrt(gain))
+    return conv2d(conv2d(pad(x, (*around, *around)), down, groups=x.shape[1]), across, groups=x.shape[1])
+
+
+def filtered_up(x: Tensor) -> Tensor:
+    """Twice the size by zeros in between and the filter: `[n, c, h, w]` -> `[n, c, 2h, 2w]`."""
+    down, across = _taps(x, 2.0)
+    x = conv_transpose2d(x, down, stride=(2, 1), padding=(1, 0), groups=x.shape[1])
+    return conv_transpose2d(x, across, stride=(1, 2), padding=(0, 1), groups=x.shape[1])
+
+
+def filtered_down(x: Tensor) -> Tensor:
+    """Half the size through the filter: `[n, c, 2h, 2w]` -> `[n, c, h, w]`."""
+    down, across = _taps(x, 1.0)
+    x = conv2d(x, down, stride=(2, 1), padding=(1, 0), groups=x.shape[1])
+    return conv2d(x, across, stride=(1, 2), padding=(0, 1), groups=x.shape[1])
+
+
+def _taps(x: Tensor, gain: float) -> tuple[Tensor, Tensor]:
+    """The filter times a gain as weights of a convolution of each channel by itself, down and across."""
+    taps = gain * torch.tensor(_FILTER, dtype=x.dtype, device=x.device)
+    channels = x.shape[1]
+    return taps.view(1, 1, 4, 1).expand(channels, 1, 4, 1), taps.view(1, 1, 1, 4).expand(channels, 1, 1, 4)

@@ -22,7 +22,8 @@ from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
 from sparring.objectives.losses import wasserstein
-from sparring.recipe import Optim, Recipe, RecipeWarning, Term, Turn
+from sparring.objectives.penalties import r1
+from sparring.recipe import Optim, Penalty, Recipe, RecipeWarning, Term, Turn
 from sparring.recipes.spelling import recipe_named
 from test_contracts import play
 
@@ -212,3 +213,38 @@ def test_what_is_kept_between_turns_is_not_kept_between_rounds(devices: Devices)
     state = State(bound, seed=0, device=devices.device)
     for _ in itertools.islice(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices), 2):
         assert state.game._kept is None  # type: ignore[attr-defined]
+
+
+def test_a_turn_of_penalties_of_reals_asks_for_no_fakes(devices: Devices) -> None:
+    """StyleGAN2's R1 turn: G is not called, and the step is that of weight times R1 alone."""
+    smooth = Penalty("r1", of=r1, weight=3.0)
+    bound = fitted(plain().but(turns=(Turn(("discriminator",), (smooth,)),)))
+    state = State(bound, seed=0, device=devices.device)
+    network = state.players["discriminator"].network
+    asked: list[int] = []
+    state.players["generator"].network.register_forward_hook(lambda *call: asked.append(1))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    reference = copy.deepcopy(network)
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    assert not asked
+    real = (noise_loader((1, 8, 8)).draw(0, 8, slice(0, 8))[0].float() / 127.5 - 1).requires_grad_()
+    (slope,) = torch.autograd.grad(reference(real).per_image.sum(), real, create_graph=True)
+    loss = 3.0 * slope.square().flatten(1).sum(1).mean() / 2
+    named = dict(reference.named_parameters())
+    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    for (name, _), gradient in zip(named.items(), found, strict=True):
+        after = dict(network.named_parameters())[name].detach()
+        torch.testing.assert_close(after, before[name] - 0.1 * (0 if gradient is None else gradient))
+
+
+def test_path_lengths_of_styles_reach_the_mapping(devices: Devices) -> None:
+    """The Jacobian is taken at w, but what w is made with is moved by it as well (Karras et al. 2020, section 3.2)."""
+    recipe = recipes.stylegan2(width=4, most=8, z_dim=6, mapping_layers=2, batch=8)
+    bound = fitted(recipe.but(turns=(recipe.turns[3],)))
+    state = State(bound, seed=0, device=devices.device)
+    network = state.players["generator"].network
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p.detach(), before[name])}
+    assert {"mapping.layers.0.weight", "start", "blocks.1.first.weight"} <= moved
+    assert state.notes.means()["generator/path_length"] >= 0

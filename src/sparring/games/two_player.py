@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
 from sparring.games.lookahead import Ahead, Judge, look_ahead
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import StyleBased, Verdict
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyInputs
 from sparring.recipe import Batch, Context, Turn
@@ -147,6 +147,10 @@ class _Play:
 
     def discriminator(self) -> dict[str, Tensor]:
         """Reals against fakes made without a graph; G is not on turn."""
+        if all(penalty.of.differentiates == ("real",) for penalty in self.turn.penalties) and len(self.named) == len(
+            self.turn.penalties
+        ):
+            return self._alone()
         game, awake = self.game, "generator" in self.turn.awake
         _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
         fake = self._packed(made).leaf("fake" in self.wanted)
@@ -167,6 +171,12 @@ class _Play:
             if name in self.named:
                 values[name] = _classes_told(verdict, side)
         return {**values, **self._penalties(inputs)}
+
+    def _alone(self) -> dict[str, Tensor]:
+        """Penalties of reals and nothing else, as StyleGAN2 steps them: nobody asks for fakes."""
+        real = self._reals().leaf(True)
+        logits, none = self._verdict(real).per_image, real.images[:0].detach()
+        return self._penalties(self._inputs("discriminator", real, _Shown(none, None), logits, logits[:0]))
 
     def generator(self) -> dict[str, Tensor]:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
@@ -237,13 +247,16 @@ class _Play:
         return lambda side: self._verdict(side, ahead)
 
     def _fakes(self, n: int, *, graph: bool) -> tuple[Tensor, _Shown]:
-        """z and the images made of it, with their labels."""
+        """What penalties may differentiate by (styles where G has any, otherwise z), and the images, with labels."""
         generator: Any = self.ctx.players["generator"]
         z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
         labels = None
         if self.game.conditional:
             labels = self.batch.fake_labels(n) if self.game.loss.pairing == "none" else self.batch.labels
         with torch.set_grad_enabled(graph):
+            if "latents" in self.wanted and isinstance(generator, StyleBased):
+                styles = generator.styles(z, labels)
+                return styles, _Shown(generator.synthesis(styles), labels)
             return z, _Shown(_ask(generator, z.view_as(z), labels), labels)
 
     def _reals(self) -> _Shown:

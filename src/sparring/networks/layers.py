@@ -15,6 +15,7 @@ from sparring.errors import ShapeError
 __all__ = [
     "ConvDown",
     "Pyramid",
+    "StyleBased",
     "UpConv",
     "Verdict",
     "fold_down",
@@ -45,6 +46,23 @@ class Pyramid:
 
     base: tuple[int, int]
     doublings: int
+
+
+class StyleBased(nn.Module):
+    """A generator in two steps: `styles`, one for each of its `layers`, and `synthesis` of them."""
+
+    layers: int
+
+    def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z `[n, z_dim]`, labels `[n]` -> styles `[n, layers, w_dim]`."""
+        raise NotImplementedError
+
+    def synthesis(self, styles: Tensor) -> Tensor:
+        """Images `[n, c, h, w]` of styles."""
+        raise NotImplementedError
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.synthesis(self.styles(z, labels))
 
 
 def pyramid(shape: tuple[int, int, int]) -> Pyramid:

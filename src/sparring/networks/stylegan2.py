@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, one_hot
 
 from sparring.networks.equalised import EqualConv, EqualLinear, active, doubled, filtered_down, filtered_up, normalised
-from sparring.networks.layers import Verdict, pyramid
+from sparring.networks.layers import StyleBased, Verdict, pyramid
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
 
@@ -53,7 +53,7 @@ class Mapping(nn.Module):
         return x
 
 
-class Generator(nn.Module):
+class Generator(StyleBased):
     """z `[n, z_dim]`, labels `[n]` -> images `[n, c, h, w]`, about in [-1, 1] but not bounded.
 
     `width` is the number of channels next to the image, doubling towards the base, at most `most`. In training each
@@ -94,9 +94,6 @@ class Generator(nn.Module):
             )
         self.layers = 2 * sizes.doublings + 2
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.synthesis(self.styles(z, labels))
-
     def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """A style for every layer, `[n, layers, w_dim]`; in training some images have two, one after the other."""
         w: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.layers, -1)
@@ -110,7 +107,7 @@ class Generator(nn.Module):
 
     def synthesis(self, styles: Tensor) -> Tensor:
         """Images of styles `[n, layers, w_dim]`."""
-        x: Tensor = self.start[None].expand(len(styles), -1, -1, -1)
+        x: Tensor = self.start[None].expand(styles.shape[0], -1, -1, -1)
         image: Tensor | None = None
         for level, block in enumerate(self.blocks):
             x, image = block(x, image, styles[:, max(2 * level - 1, 0) :])

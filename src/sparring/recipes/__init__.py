@@ -11,6 +11,7 @@ from sparring.recipes.modern import r3gan
 from sparring.recipes.original import gan
 from sparring.recipes.quick import quick
 from sparring.recipes.smooth import dragan, sngan
+from sparring.recipes.style import stylegan2
 from sparring.recipes.wasserstein import wgan, wgan_gp
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "quick",
     "r3gan",
     "sngan",
+    "stylegan2",
     "unrolled",
     "wgan",
     "wgan_gp",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, UsageError
 from sparring.evaluation import evaluate, sentence
@@ -62,9 +66,30 @@ def test_classes_that_cannot_be_compared() -> None:
     with pytest.raises(UsageError, match="only where both"):
         evaluate(generator, images, metrics=("fid",), n=90, per_class=True)
     (score,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=90, per_class=True)
-    assert score.protocol["class"] == "0"
-    with pytest.raises(DataError, match="no class has 3 real images"):
-        evaluate(generator, images[:2], labels=labels[:2], metrics=("fid",), n=90, per_class=True)
+    assert score.protocol["class"] == "0"  # one real is too few, none at all as well
+    with pytest.raises(DataError, match="no class has enough real images"):
+        evaluate(generator, images[200:], labels=labels[200:], metrics=("fid",), n=90, per_class=True)
+    with pytest.raises(UsageError, match="4 images are too few for 3 classes; generate 9"):
+        evaluate(generator, images, labels=labels, metrics=("fid",), n=4, per_class=True)
+
+
+def test_classes_are_the_same_by_name(tmp_path: Path) -> None:
+    """The reals have another class in front, and so other numbers: cats are compared with cats."""
+    source = torch.Generator().manual_seed(0)
+    for folder, names in (("made", ("cat", "dog")), ("real", ("ant", "cat", "dog"))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            level = {"ant": 20, "cat": 90, "dog": 200}[name]
+            for k in range(12):
+                noise = torch.randint(-15, 16, (16, 16), generator=source)
+                Image.fromarray((level + noise).to(torch.uint8).numpy()).save(tmp_path / folder / name / f"{k}.png")
+    found = evaluate(
+        open_data(tmp_path / "made"), open_data(tmp_path / "real"), metrics=("kid",), features="grey28", per_class=True
+    )
+    crossed = evaluate(open_data(tmp_path / "made"), open_data(tmp_path / "made"), metrics=("kid",), features="grey28")
+    assert [score.protocol["class"] for score in found] == ["cat", "dog"]
+    assert max(score.value for score in found) < 0.5
+    assert crossed[0].name == "kid"
 
 
 def test_truncation_is_said_and_done() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from sparring.chance import generator
 from sparring.data import Dataset, open_data
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import TrainedGenerator, in_turn
 from sparring.errors import DataError, UsageError
 from sparring.features import FeatureNetwork, Features, best_for, load
 from sparring.metrics import Metric, Score, metric_named
@@ -28,9 +29,6 @@ _MOST = 50_000
 _SHORT = {"is": "inception_score", "pr": "precision_recall"}
 _MANY, _FEW = 5000, 1000
 """Generated images by default: with a small feature network, and with a large one."""
-
-_LEAST_OF_A_CLASS = 3
-"""Real images without which a class is not measured."""
 
 
 def evaluate(
@@ -63,7 +61,9 @@ def evaluate(
     """
     subject = Run(subject) if isinstance(subject, str | Path) else subject
     chosen = [metric_named(_SHORT.get(name.strip(), name.strip())) for name in metrics]
-    reals = _reals(subject, data, labels)
+    reals = _named_alike(_reals(subject, data, labels), _names(subject))
+    if per_class and (reals.labels is None or not _classes(subject)):
+        raise UsageError("classes can be compared only where both the generator and the reals have them")
     if n is not None and not 2 <= n <= 10_000_000:
         raise UsageError(f"{n} generated images cannot be measured; ask for 2 or more")
     points = reals.images.shape[-2:] == (1, 1)
@@ -75,6 +75,8 @@ def evaluate(
         network.module.to(place)
         if isinstance(subject, Run | TrainedGenerator):
             _generator(subject).network.to(place)
+    if per_class and n is not None and n < 3 * _classes(subject):
+        raise UsageError(f"{n} images are too few for {_classes(subject)} classes; generate {3 * _classes(subject)}")
     n = n or (_MANY if network is None or network.dimension <= 128 else _FEW)
     wish = _Wish(n, seed, per_class, truncation)
     fakes = _fakes(subject, wish, reals)
@@ -103,10 +105,11 @@ def sentence(score: Score) -> str:
 
 @dataclass(frozen=True)
 class _Images:
-    """One side of a comparison, with its labels if it has any and what to say of it."""
+    """One side of a comparison, with its labels if it has any, their names, and what to say of it."""
 
     images: Tensor
     labels: Tensor | None = None
+    names: Sequence[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -140,19 +143,34 @@ def _measure_classes(
     seed: int,
     names: Sequence[str],
 ) -> tuple[Score, ...]:
-    """Every metric on each class that has at least three reals."""
+    """Every metric on each class that has enough images for it."""
     (seen, labels), (made, asked) = real, fake
-    if labels is None or asked is None:
-        raise UsageError("classes can be compared only where both the generator and the reals have them")
+    assert labels is not None
+    assert asked is not None
     scores: list[Score] = []
     for label in torch.unique(asked).tolist():
         mine, theirs = (labels == label).nonzero().flatten(), (asked == label).nonzero().flatten()
-        if len(mine) >= _LEAST_OF_A_CLASS:
-            name = names[label] if label < len(names) else str(label)
+        name = names[label] if label < len(names) else str(label)
+        with contextlib.suppress(DataError):  # a class with too few images for a metric has no score in it
             scores += _measure(metrics, seen[mine], made[theirs], {**protocol, "class": name}, seed)
     if not scores:
-        raise DataError(f"no class has {_LEAST_OF_A_CLASS} real images to compare with; name more reals")
+        raise DataError("no class has enough real images to compare with; name more reals")
     return tuple(scores)
+
+
+def _named_alike(reals: _Images, names: Sequence[str]) -> _Images:
+    """The reals with the numbers that the subject's classes have, by name; -1 for classes that it does not have.
+
+    Where either side has no names, numbers are taken as they are.
+    """
+    if reals.labels is None or not names or not reals.names or tuple(names) == tuple(reals.names):
+        return reals
+    numbers = [names.index(name) if name in names else -1 for name in reals.names]
+    if max(numbers) < 0:
+        raise UsageError(
+            f"the reals have none of the classes {', '.join(names[:5])}; name reals that have some of them"
+        )
+    return replace(reals, labels=torch.tensor(numbers)[reals.labels])
 
 
 def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels: Tensor | None) -> _Images:
@@ -186,7 +204,7 @@ def _held_out(run: Run) -> _Images:
         return _all(dataset, "the training images (none were held out)")
     labels = None if dataset.labels is None else dataset.labels[held_out]
     origin = {"data": dataset.fingerprint[:16], "split": "held out from training"}
-    return _Images(dataset.images(held_out), labels, origin)
+    return _Images(dataset.images(held_out), labels, dataset.classes, origin)
 
 
 def _size_of(subject: Subject) -> tuple[int, int] | None:
@@ -211,21 +229,27 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
     if wish.truncation is not None:
         origin["truncation"] = f"{wish.truncation:g}"
     z = trained.latents(wish.n, wish.seed, truncation=wish.truncation)
-    return _Images(trained.images(z, labels), labels, origin)
+    return _Images(trained.images(z, labels), labels, (), origin)
 
 
 def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tensor, str]:
     """Which classes to ask for, seed by seed, and in words."""
     seeds = range(wish.seed, wish.seed + wish.n)
-    if real_labels is None or not len(real_labels) or int(real_labels.max()) >= classes:
-        return torch.arange(wish.seed, wish.seed + wish.n) % classes, "each class equally often"
-    ends = torch.bincount(real_labels, minlength=classes).double().cumsum(0) / len(real_labels)
+    known = None if real_labels is None else real_labels[real_labels >= 0]
+    if known is None or not len(known) or int(known.max()) >= classes:
+        return in_turn(wish.n, wish.seed, classes), "each class equally often"
+    ends = torch.bincount(known, minlength=classes).double().cumsum(0) / len(known)
     shares = torch.cat([torch.rand(1, generator=generator("label", s), dtype=torch.double) for s in seeds])
     return torch.searchsorted(ends, shares, right=True).clamp(max=classes - 1), "as often as among the reals"
 
 
 def _generator(subject: Run | TrainedGenerator) -> TrainedGenerator:
     return subject.generator if isinstance(subject, Run) else subject
+
+
+def _classes(subject: Subject) -> int:
+    """How many classes a subject's images can be told apart by."""
+    return len(subject.classes) if isinstance(subject, Dataset) else _generator(subject).classes
 
 
 def _names(subject: Subject) -> Sequence[str]:
@@ -237,7 +261,8 @@ def _all(dataset: Dataset, split: str) -> _Images:
     """A whole data set, or the first images of a large one."""
     places = torch.arange(min(len(dataset), _MOST))
     labels = None if dataset.labels is None else dataset.labels[places]
-    return _Images(dataset.images(places), labels, {"data": dataset.fingerprint[:16], "split": split})
+    origin = {"data": dataset.fingerprint[:16], "split": split}
+    return _Images(dataset.images(places), labels, dataset.classes, origin)
 
 
 def _protocol(network: FeatureNetwork | None, images: Tensor) -> dict[str, str]:

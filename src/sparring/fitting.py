@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
-from sparring.schedule import Cosine, Linear, Schedule, Steps
+from sparring.schedule import Schedule
 
-__all__ = ["Facts", "Shape", "derived", "fit", "fitted", "stretched"]
+__all__ = ["Facts", "Shape", "derived", "fit", "fitted", "rebuilt"]
 
 Shape: TypeAlias = tuple[int, int, int]
 T = TypeVar("T")
@@ -60,24 +60,6 @@ class _Fitted:
 def fit(thing: Any, facts: Facts) -> Any:
     """`thing` with every fitted value inside it replaced by its value; `thing` itself where there is none."""
     return rebuilt(thing, lambda part: fit(part.rule(facts), facts) if isinstance(part, _Fitted) else part)
-
-
-def stretched(thing: Any, factor: float) -> Any:
-    """`thing` with every schedule inside it `factor` times as long: for a recipe that is to have another budget.
-
-    >>> from sparring.schedule import Linear
-    >>> stretched({"rate": Linear(1.0, 0.0, over=100)}, 2)["rate"].over
-    200
-    """
-
-    def change(part: Any) -> Any:
-        if isinstance(part, Cosine):
-            return dataclasses.replace(part, over=part.over * factor, warmup=part.warmup * factor)
-        if isinstance(part, Linear):
-            return dataclasses.replace(part, over=part.over * factor, begin=part.begin * factor)
-        return dataclasses.replace(part, at=tuple(k * factor for k in part.at)) if isinstance(part, Steps) else part
-
-    return rebuilt(thing, change)
 
 
 def rebuilt(thing: Any, change: Callable[[Any], Any]) -> Any:

@@ -129,9 +129,13 @@ def _public(module: str, member: str) -> Any:
     try:
         home = importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(f"{module}:{member} does not exist in this version; update sparring") from error
+        raise UsageError(
+            f"{module}:{member} does not exist in this version of sparring; use the one that wrote the file"
+        ) from error
     if member not in getattr(home, "__all__", ()):
-        raise UsageError(f"{module}:{member} does not exist in this version; update sparring")
+        raise UsageError(
+            f"{module}:{member} does not exist in this version of sparring; use the one that wrote the file"
+        )
     found = getattr(home, member)
     if not _at_home(found, module):
         raise UsageError(f"{module}:{member} is not defined there; name it where it is defined")

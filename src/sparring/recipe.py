@@ -168,6 +168,12 @@ class Ema:
     ramp: float = 0.05
     standing: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.standing <= 1024:
+            raise UsageError(f"statistics of {self.standing} batches cannot be; give a number from 0 to 1024")
+        if not 0 <= self.ramp < math.inf:
+            raise UsageError(f"a ramp of {self.ramp} cannot be; give a number from 0")
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -194,7 +200,8 @@ class Recipe:
     `game` makes the game; `batch` is the number of real images a round adds to `seen`; `optims` and `emas` go by
     player; `sampler` is the player that is kept; `mirror` flips half of the reals left to right; `balanced` draws reals
     of every class equally often, however many there are. A turn's batch is played in `accumulate` parts, one after the
-    other, whose gradients are added up before the step: the memory of one part for the batch of all.
+    other, whose gradients are added up before the step: the memory of one part for the batch of all. Statistics of the
+    batch are then those of a part, and running means of penalties move with every part.
     """
 
     name: str

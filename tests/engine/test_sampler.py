@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,7 @@ def test_an_image_is_its_seed_and_class_whatever_stands_beside_it() -> None:
         (-1, "there is no class -1"),
         ("wasp", r"there is no class 'wasp'; give one from 0 to 2 \(ant, bee, 2\)"),
         ([0, 1, 2], "3 classes for 2 images"),
+        ([1.7, 0], r"there is no class 1\.7"),
     ],
 )
 def test_classes_that_do_not_exist(classes: Any, said: str) -> None:
@@ -94,3 +96,15 @@ def test_truncations_that_cannot_be() -> None:
     network.z_kind = "uniform"
     with pytest.raises(UsageError, match="has no tails to cut"):
         TrainedGenerator(network).sample(2, truncation=0.5)
+
+
+def test_numbers_at_the_edges() -> None:
+    assert told(spoken().sample(3, seed=2**63 - 1)) == [(2**63 - 1 + k) % 3 for k in range(3)]
+    assert told(spoken().sample(2, classes=np.int64(1))) == [1, 1]
+    for n in (0, -5):
+        with pytest.raises(UsageError, match=f"{n} samples cannot be drawn"):
+            spoken().sample(n, classes=1)
+        with pytest.raises(UsageError, match=f"{n} samples cannot be drawn"):
+            spoken().labels(n)
+    with pytest.raises(UsageError, match="there is no class 7"):
+        spoken().images(torch.zeros(1, 1), torch.tensor([7]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from functools import partial
 from typing import Any
@@ -13,15 +14,17 @@ from torch import Tensor, nn
 from conftest import noise_loader
 from sparring import recipes
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import rounds
+from sparring.engine.rounds import _Draw, _Table, rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
+from sparring.networks import dcgan
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import non_saturating, relativistic_pairing
-from sparring.objectives.penalties import PenaltyInputs
-from sparring.recipe import Optim, Recipe, Term, Turn
+from sparring.objectives.penalties import PenaltyInputs, wgan_gp
+from sparring.recipe import Optim, Penalty, Recipe, Term, Turn
 from sparring.recipes.spelling import recipe_named
+from sparring.schedule import Linear
 from test_contracts import play
 
 PLAYERS = ("discriminator", "generator")
@@ -45,6 +48,8 @@ class Maker(nn.Module):
 
 class Judge(nn.Module):
     """D(x, y) = w[y] x, and class logits C x; it writes down what it was shown."""
+
+    takes_labels = True
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
@@ -167,6 +172,9 @@ WORDS = [
     "feature_matching+labels=projection",
     "biggan+freeze=2+accumulate=4",
     "cgan+network=mirza",
+    "biggan+network=dcgan",
+    "acgan+network=mirza",
+    "gan+labels=concat+unroll=1+freeze=1",
     "projection_gan+network=mirza",
 ]
 
@@ -177,6 +185,10 @@ def test_labels_go_with_everything(word: str, devices: Devices) -> None:
     bound = recipe_named(word, width=4, batch=8).bind((1, 16, 16), 3, 96, 1000)
     state = play(bound, 2, devices)
     assert state.not_finite() is None
+    judge = state.players["discriminator"].network.eval()
+    x = torch.randn(1, 1, 16, 16).expand(2, -1, -1, -1)
+    heard = judge(x, torch.tensor([0, 1]))
+    assert heard.class_logits is not None or heard.per_image[0] != heard.per_image[1]
     generator = state.players["generator"].shown()
     z = torch.randn(1, generator.z_dim).expand(2, -1)  # type: ignore[arg-type]
     one, two = generator(z, torch.tensor([0, 1]))
@@ -211,6 +223,64 @@ def test_a_term_for_classes_needs_a_judge_that_tells_them(devices: Devices) -> N
     )
     with pytest.raises(UsageError, match="tells no classes apart"):
         play(recipe.bind((1, 16, 16), 3, 96, 1000), 1, devices)
+
+
+TURNS = {
+    ("generator",): "fake_classification",
+    ("discriminator",): "feature_matching",
+    ("discriminator", "generator"): "classification",
+}
+
+
+@pytest.mark.parametrize("players", TURNS)
+def test_terms_belong_to_their_turn(players: tuple[str, ...], devices: Devices) -> None:
+    recipe = toy().but(turns=(Turn(players, (Term(TURNS[players]),)),))
+    with pytest.raises(UsageError, match=f"a turn of {' and '.join(players)} has no term '{TURNS[players]}'"):
+        one_round(recipe, devices)
+
+
+def test_penalties_between_reals_and_fakes_stay_within_a_class(devices: Devices) -> None:
+    """WGAN-GP mixes a fake with a real: in such turns both have the real's label."""
+    between = Penalty("between", of=wgan_gp, weight=1.0)
+    recipe = toy((Term("adversarial"), between)).but(turns=(Turn(("discriminator",), (Term("adversarial"), between)),))
+    _, shown = notes_of(one_round(recipe, devices))
+    assert torch.equal(shown[0][1], shown[1][1])
+    assert torch.equal(shown[0][1], shown[2][1])
+
+
+def test_a_judge_that_hears_no_labels_is_refused() -> None:
+    deaf = partial(dcgan.Discriminator, width=4)
+    with pytest.raises(UsageError, match="makes a D that takes no labels"):
+        recipes.cgan(width=4).playing(discriminator=deaf).bind((1, 16, 16), 3, 96, 1000)
+
+
+def test_every_part_of_every_process_has_labels_of_its_own(devices: Devices) -> None:
+    """Two processes with two parts each: together the labels, z and reals of one process with one part."""
+
+    def drawn(world: int, parts: int) -> list[Tensor]:
+        loader = noise_loader((1, 8, 8))
+        recipe = recipe_named("gan+labels=concat", width=4, batch=8).but(accumulate=parts)
+        bound = recipe.bind((1, 8, 8), 3, 96, 1000)
+        state = State(bound, seed=0, device=devices.device)
+        found: list[list[Tensor]] = [[], [], []]
+        for part in range(parts):
+            for rank in range(world):
+                place = copy.copy(devices)
+                place.world, place.rank = world, rank
+                draw = _Draw(_Table(bound, loader, place, state, 8, 0, "generator"), recipe.turns[1], 0, part, parts)
+                pieces = draw.fake_labels(draw.size), draw.z(draw.size, 3), draw.real
+                for kept, piece in zip(found, pieces, strict=True):
+                    kept.append(piece)
+        return [torch.cat(pieces) for pieces in found]
+
+    for one, two in zip(drawn(1, 1), drawn(2, 2), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_batches_on_a_schedule_split_into_parts(devices: Devices) -> None:
+    recipe = recipe_named("gan+accumulate=4", width=4, batch=8).but(batch=Linear(8, 16, over=60))
+    state = play(recipe.bind((1, 8, 8), 0, 96, 1000), 6, devices)
+    assert state.seen % 4 == 0
 
 
 def test_frozen_layers_stay_and_the_others_learn(devices: Devices) -> None:

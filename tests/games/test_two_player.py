@@ -142,7 +142,7 @@ def test_feature_matching_by_hand(devices: Devices) -> None:
 
 
 def test_terms_that_do_not_exist_are_named(devices: Devices) -> None:
-    with pytest.raises(UsageError, match="no term 'cycle'; it has adversarial, classification, fake_"):
+    with pytest.raises(UsageError, match="no term 'cycle'; it has adversarial, classification, feature_matching"):
         play(fitted(plain().but(turns=(Turn(("generator",), (Term("cycle"),)),))), 1, devices)
 
 

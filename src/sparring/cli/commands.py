@@ -116,8 +116,9 @@ def sample(
     from sparring.share.load import load
     from sparring.share.sheets import write_samples
 
-    wanted = None if classes is None else classes.split(",")
-    paths = write_samples(load(run, trust=trust), out, n=n, seed=seed, classes=wanted, truncation=truncation)
+    generator = load(run, trust=trust)
+    wanted = _classes(classes, generator.names)
+    paths = write_samples(generator, out, n=n, seed=seed, classes=wanted, truncation=truncation)
     answer({"images": [str(path) for path in paths]}, json, f"{n} images and a sheet in {out}")
 
 
@@ -159,8 +160,9 @@ def interpolate(
     from sparring.latent.interpolate import write_film, write_strip
     from sparring.share.load import load
 
-    wanted = None if classes is None else classes.split(",")
-    frames = walk(load(run, trust=trust), _numbers(seeds), steps=steps, how=how, classes=wanted, truncation=truncation)
+    generator = load(run, trust=trust)
+    wanted = _classes(classes, generator.names)
+    frames = walk(generator, _numbers(seeds), steps=steps, how=how, classes=wanted, truncation=truncation)
     written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
@@ -257,6 +259,13 @@ def evaluate(
         truncation=truncation, seed=seed, device=device,
     )  # fmt: skip
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
+
+
+def _classes(text: str | None, names: Sequence[str]) -> list[str] | None:
+    """One class, whose name may have a comma, or several with commas in between."""
+    if text is None:
+        return None
+    return [text] if text in names else [part.strip() for part in text.split(",")]
 
 
 def _numbers(text: str) -> list[int]:

@@ -47,9 +47,9 @@ class Devices:
         """
         pieces = self.world * parts
         if batch % pieces:
-            low, high = batch // pieces * pieces or pieces, -(-batch // pieces) * pieces
+            sizes = sorted({batch // pieces * pieces or pieces, -(-batch // pieces) * pieces})
             over = f"{self.world} processes" if parts == 1 else f"{parts} parts of {self.world} processes"
-            raise UsageError(f"batch {batch} does not split over {over}; use {low} or {high}")
+            raise UsageError(f"batch {batch} does not split over {over}; use {' or '.join(map(str, sizes))}")
         size, place = batch // pieces, part * self.world + self.rank
         return slice(place * size, (place + 1) * size)
 

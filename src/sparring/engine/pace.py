@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import rounds
+from sparring.engine.rounds import batch_at, rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.recipe import BoundRecipe
@@ -39,7 +39,7 @@ def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, second
     Raises UsageError with the batch that fits if memory runs out.
     """
     budget = bound.facts.budget
-    batches = sorted({max(int(value(bound.recipe.batch, budget * share)), 1) for share in (0.0, 0.5, 0.999)})
+    batches = sorted({batch_at(bound.recipe, budget * share, devices.world) for share in (0.0, 0.5, 0.999)})
     samples = []
     for batch in batches:
         try:

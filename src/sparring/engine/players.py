@@ -70,19 +70,24 @@ class Player:
         halflife = min(value(self.ema.halflife, seen), self.ema.ramp * seen) if self.ema.ramp else self.ema.halflife
         keep = 0.5 ** (images / max(float(value(halflife, seen)), 1e-8))
         mine, theirs = [], []
-        for average, current in zip(_tensors(self.average), _tensors(self.network), strict=True):
-            if average.is_floating_point():
+        for (name, average), current in zip(_named(self.average), _tensors(self.network), strict=True):
+            if average.is_floating_point() and not name.endswith(_DIRECTIONS):
                 mine.append(average)
                 theirs.append(current.detach())
             else:
                 average.copy_(current)
         torch._foreach_lerp_(mine, theirs, 1 - keep)
 
-    def shown(self) -> nn.Module:
-        """The network that people see, a copy in evaluation mode: the average, or the weights where there is none."""
+    def shown(self, *, standing: int | None = None) -> nn.Module:
+        """The network that people see, a copy in evaluation mode: the average, or the weights where there is none.
+
+        `standing` batches measure its statistics, by default as many as the recipe says.
+        """
         if self.average is None or self.ema is None:
             return copy.deepcopy(self.network).eval()
-        return settled(self.average, self.ema.standing) if self.ema.standing else copy.deepcopy(self.average)
+        if not self.ema.standing:
+            return copy.deepcopy(self.average)
+        return settled(self.average, min(self.ema.standing, standing or self.ema.standing))
 
     def state(self) -> dict[str, Tensor]:
         """Everything to save: weights, buffers, optimiser moments, averages."""
@@ -136,8 +141,16 @@ def _like(parameter: Tensor, moment: Tensor) -> Tensor:
     return moment.to(parameter.device, copy=True)
 
 
+_DIRECTIONS = ("._u", "._v")
+"""Singular vectors of spectral norms: a mean of unit vectors is none."""
+
+
+def _named(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]
+
+
 def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
+    return [tensor for _, tensor in _named(network)]
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

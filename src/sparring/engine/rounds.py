@@ -19,10 +19,10 @@ from sparring.engine.devices import Devices
 from sparring.engine.state import State
 from sparring.errors import DivergedError
 from sparring.objectives.penalties import PenaltyInputs
-from sparring.recipe import BoundRecipe, OptimizerState, Penalty, Turn
+from sparring.recipe import BoundRecipe, OptimizerState, Penalty, Recipe, Turn
 from sparring.schedule import value
 
-__all__ = ["Round", "rounds"]
+__all__ = ["Round", "batch_at", "rounds"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def rounds(
     state = state or State(bound, seed=seed, device=devices.device)
     recipe = bound.recipe
     while state.seen < until:
-        batch = max(int(value(recipe.batch, state.seen)), 1)
+        batch = batch_at(recipe, state.seen, devices.world)
         ordinal = 0
         for turn in recipe.turns:
             due = turn.due(state.round, state.seen)
@@ -66,6 +66,12 @@ def rounds(
         for player in state.players.values():
             player.follow(batch, state.seen)
         yield Round(state.round - 1, state.seen, batch, state)
+
+
+def batch_at(recipe: Recipe, seen: float, processes: int = 1) -> int:
+    """The global batch after `seen` images; one that follows a schedule is cut to what splits into equal parts."""
+    batch, pieces = max(int(value(recipe.batch, seen)), 1), processes * recipe.accumulate
+    return max(batch // pieces, 1) * pieces if callable(recipe.batch) else batch
 
 
 def _play(table: _Table, turn: Turn) -> None:

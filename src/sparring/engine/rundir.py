@@ -14,7 +14,7 @@ from typing import Any, final
 import filelock
 
 from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, write_durably
-from sparring.engine.sampler import TrainedGenerator, settled
+from sparring.engine.sampler import TrainedGenerator, class_names, settled
 from sparring.engine.state import State
 from sparring.errors import DiskError, FileUnusableError, FolderInUseError
 from sparring.pictures import data_url, grid, png
@@ -99,7 +99,8 @@ class Run:
         prefix = f"players.{name}.{kind}."
         tensors, _ = read(checkpoint)
         weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        source, names = f"{bound.recipe.name} {checkpoint.digest}", self.card["data"]["classes"]
+        source = f"{bound.recipe.name} {checkpoint.digest}"
+        names = class_names(self.card["data"]["classes"], self.path / "recipe.json")
         generator = TrainedGenerator.of(bound, weights, source=source, names=names)
         standing = bound.recipe.emas[name].standing if name in bound.recipe.emas else 0
         if standing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, final
@@ -16,7 +17,7 @@ from sparring.errors import FileUnusableError, SparringError, UsageError
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
 
-__all__ = ["ClassChoice", "TrainedGenerator", "classes_of", "render", "settled"]
+__all__ = ["ClassChoice", "TrainedGenerator", "class_names", "classes_of", "in_turn", "render", "settled"]
 
 ClassChoice: TypeAlias = int | str | Sequence[int | str] | Tensor
 """A class by its number or name, or as many as there are images."""
@@ -100,16 +101,18 @@ class TrainedGenerator:
 
         Raises UsageError for classes that do not exist, or where the generator has none.
         """
+        if n < 1:
+            raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
         if classes is None:
-            return torch.arange(seed, seed + n) % self.classes if self.classes else None
+            return in_turn(n, seed, self.classes) if self.classes else None
         if not self.classes:
             raise UsageError("this generator was trained without classes; leave the class out")
         asked = classes.tolist() if isinstance(classes, Tensor) else classes
-        listed = [asked] if isinstance(asked, int | str) else list(asked)
-        numbers = [self._number(one) for one in listed]
-        if len(numbers) not in (1, n):
-            raise UsageError(f"{len(numbers)} classes for {n} images; give one class, or one for each image")
-        return torch.tensor(numbers).expand(n) if len(numbers) == 1 else torch.tensor(numbers)
+        listed: list[object] = [asked] if isinstance(asked, int | str | numbers.Integral) else list(asked)
+        found = [self._number(one) for one in listed]
+        if len(found) not in (1, n):
+            raise UsageError(f"{len(found)} classes for {n} images; give one class, or one for each image")
+        return torch.tensor(found).expand(n) if len(found) == 1 else torch.tensor(found)
 
     def sample(
         self,
@@ -133,20 +136,32 @@ class TrainedGenerator:
 
         Without labels, those of the classes in turn.
         """
-        return render(self.network, z, self.labels(len(z)) if labels is None else labels, batch=batch)
+        return render(self.network, z, self.labels(len(z), classes=labels), batch=batch)
 
-    def _number(self, wanted: int | str) -> int:
+    def _number(self, wanted: object) -> int:
         """A class by its number or its name."""
         if isinstance(wanted, str) and wanted in self.names:
             return self.names.index(wanted)
         try:
-            number = int(wanted)
+            number = int(wanted) if isinstance(wanted, str | numbers.Integral) else -1
         except ValueError:
             number = -1
         if 0 <= number < self.classes:
-            return number
+            return int(number)
         known = f" ({', '.join(self.names)})" if self.names and len(self.names) <= 20 else ""
         raise UsageError(f"there is no class {wanted!r}; give one from 0 to {self.classes - 1}{known}")
+
+
+def in_turn(n: int, seed: int, classes: int) -> Tensor:
+    """The classes of the seeds `seed`..`seed + n - 1`, each modulo the number of classes: int64 `[n]`."""
+    return (seed % classes + torch.arange(n)) % classes
+
+
+def class_names(recorded: object, where: object) -> tuple[str, ...]:
+    """The names of classes as a file records them; raises FileUnusableError for what is no list of names."""
+    if not isinstance(recorded, list | tuple) or not all(isinstance(name, str) for name in recorded):
+        raise FileUnusableError(f"{where} does not hold names of classes where it should; restore it from a copy")
+    return tuple(recorded)
 
 
 def classes_of(network: nn.Module) -> int:

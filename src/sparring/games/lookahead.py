@@ -25,13 +25,15 @@ def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Ju
     """
     parameters = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
     ahead = Ahead(network, parameters, {name: b.clone() for name, b in network.named_buffers()})
-    moments = {name: dict(optimizer.moments.get(name, {})) for name in parameters}
+    moving = [name for name in parameters if name in optimizer.moments or not optimizer.moments]  # others are frozen
+    moments = {name: dict(optimizer.moments.get(name, {})) for name in moving}
     for _ in range(steps):
-        leaves = list(ahead.parameters.values())
+        leaves = [ahead.parameters[name] for name in moving]
         gradients = torch.autograd.grad(loss(ahead), leaves, create_graph=True, allow_unused=True)
-        stepped = {}
-        for (name, weight), gradient in zip(ahead.parameters.items(), gradients, strict=True):
-            stepped[name] = weight if gradient is None else _step(weight, gradient, moments[name], optimizer)
+        stepped = dict(ahead.parameters)
+        for name, weight, gradient in zip(moving, leaves, gradients, strict=True):
+            if gradient is not None:
+                stepped[name] = _step(weight, gradient, moments[name], optimizer)
         ahead = Ahead(network, stepped, ahead.buffers)
     return ahead
 

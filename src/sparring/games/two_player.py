@@ -31,8 +31,8 @@ class TwoPlayerGame:
     discrimination, labels. `together` shows D reals and fakes in one batch: the same function for a D without batch
     statistics, and faster. `fakes_per_real` is the number of fakes D sees for every real.
 
-    A `conditional` game gives both players labels: fakes have labels as frequent as the reals', or, where the loss
-    compares them with reals, those reals' own. The auxiliary classifier of Odena et al. 2017 has two terms:
+    A `conditional` game gives both players labels: fakes have labels as frequent as the reals', or, where a loss or a
+    penalty sets them beside reals, those reals' own. The auxiliary classifier of Odena et al. 2017 has two terms:
     `classification` is what D says of the classes of reals, in G's turn of fakes; `fake_classification`, in D's turn
     alone, is the paper's second one, of fakes.
 
@@ -87,9 +87,13 @@ class TwoPlayerGame:
         packed = (shape[0] * self.packing, *shape[1:])
         generator, discriminator = self.generator(shape, told), self.discriminator(packed, told)
         if self.conditional and not getattr(generator, "classes", 0):
-            raise UsageError(f"{type(generator).__name__} takes no labels; wrap it in conditioning.Generator")
+            raise UsageError(f"{type(generator).__module__} has a generator that takes no labels; add labels=concat")
+        heard = getattr(discriminator, "takes_labels", False)
         for modify in self.modifiers:
             discriminator = modify(discriminator, packed, told)
+            heard = heard or getattr(discriminator, "takes_labels", False)
+        if self.conditional and not heard:
+            raise UsageError(f"{self.discriminator} makes a D that takes no labels; add labels=concat, or projection")
         return {"generator": generator, "discriminator": discriminator}
 
     @property
@@ -103,16 +107,23 @@ class TwoPlayerGame:
         Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits. In a turn of both
         players each moves against the other as it was.
         """
-        unknown = {term.name for term in turn.terms} - {p.name for p in turn.penalties} - _TERMS
+        both = set(turn.players) == {"generator", "discriminator"}
+        known = _TERMS["both" if both else turn.players[0]]
+        unknown = {term.name for term in turn.terms} - {p.name for p in turn.penalties} - known
         if unknown:
-            raise UsageError(f"this game has no term {min(unknown)!r}; it has {', '.join(sorted(_TERMS))}")
+            who = " and ".join(turn.players)
+            raise UsageError(f"a turn of {who} has no term {min(unknown)!r}; it has {', '.join(sorted(known))}")
         play = _Play(self, turn, batch, ctx)
-        if set(turn.players) == {"generator", "discriminator"}:
+        if both:
             return play.both()
         return play.generator() if turn.players == ("generator",) else play.discriminator()
 
 
-_TERMS = {"adversarial", "classification", "fake_classification", "feature_matching"}
+_TERMS = {
+    "discriminator": {"adversarial", "classification", "fake_classification"},
+    "generator": {"adversarial", "classification", "feature_matching"},
+    "both": {"adversarial"},
+}
 
 
 @final
@@ -206,10 +217,8 @@ class _Play:
     def both(self) -> dict[str, Tensor]:
         """Simultaneous play on the same z: D's loss without a way into G, and G's through a D that stands still."""
         game, network = self.game, self.ctx.players["discriminator"]
-        if game.unroll or game.fakes_per_real != 1 or self.named & {"feature_matching", "classification"}:
-            raise UsageError(
-                "players that move at once cannot look ahead, match features, tell classes or count fakes; take turns"
-            )
+        if game.unroll or game.fakes_per_real != 1:
+            raise UsageError("players that move at once cannot look ahead or count fakes; take turns")
         _, made = self._fakes(self.batch.size, graph=True)
         fake, real = self._packed(made), self._reals().leaf("real" in self.wanted)
         shown = fake.leaf("fake" in self.wanted)
@@ -252,7 +261,10 @@ class _Play:
         z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
         labels = None
         if self.game.conditional:
-            labels = self.batch.fake_labels(n) if self.game.loss.pairing == "none" else self.batch.labels
+            # Penalties of D may mix a fake with a real (Gulrajani et al. 2017), which must then be of one class.
+            mixed = "discriminator" in self.turn.players and bool(self.turn.penalties) and n == self.batch.size
+            matched = mixed or self.game.loss.pairing != "none"
+            labels = self.batch.labels if matched else self.batch.fake_labels(n)
         with torch.set_grad_enabled(graph):
             if "latents" in self.wanted and isinstance(generator, StyleBased):
                 styles = generator.styles(z, labels)

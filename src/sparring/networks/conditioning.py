@@ -29,8 +29,8 @@ __all__ = [
 class LabelledGenerator(nn.Module):
     """A generator of `[z, embedding of the label]`; `network` makes it for an input of `z_dim + dim` numbers.
 
-    `dim` is by default the number of classes, at most 64. Up to what the embedding starts as, that is a one-hot label
-    beside z: the first layer of the network sees a vector of its class either way.
+    With a one-hot label the first layer would learn a vector for each class as well; here its size does not depend on
+    the number of classes, so that a generator can be taken to other ones.
     """
 
     def __init__(
@@ -40,10 +40,9 @@ class LabelledGenerator(nn.Module):
         *,
         network: Callable[..., nn.Module],
         z_dim: int,
-        dim: int | None = None,
+        dim: int = 32,
     ) -> None:
         super().__init__()
-        dim = min(classes, 64) if dim is None else dim
         self.classes, self.z_dim = classes, z_dim
         self.embedding = nn.Embedding(classes, dim)
         self.network: Any = network(shape, 0, z_dim=z_dim + dim)
@@ -56,6 +55,8 @@ class LabelledGenerator(nn.Module):
 
 class LabelledDiscriminator(nn.Module):
     """A discriminator of images with one more channel, a learned picture of the label; `network` makes it."""
+
+    takes_labels = True
 
     def __init__(self, shape: tuple[int, int, int], classes: int, *, network: Callable[..., nn.Module]) -> None:
         super().__init__()
@@ -83,6 +84,8 @@ class LabelledDiscriminator(nn.Module):
 class ProjectionDiscriminator(nn.Module):
     """Logits plus <embedding of the label, last inner layer> (Miyato & Koyama 2018, eq. 3)."""
 
+    takes_labels = True
+
     def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
         super().__init__()
         self.network: Any = network
@@ -109,6 +112,8 @@ class AuxiliaryDiscriminator(nn.Module):
 
     It is never told a label; what it says of them is a term of its own in either player's turn.
     """
+
+    takes_labels = True
 
     def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ class Generator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         self.base, self.classes, self.z_dim, self.z_kind = sizes.base, classes, z_dim, z_kind
-        widths = _widths(width, sizes.doublings, small=4)[::-1]
+        widths = _widths(width, shape, small=4)[::-1]
         self.entry = nn.Linear(z_dim, widths[0] * math.prod(sizes.base))
         self.blocks = nn.ModuleList(
             [
@@ -71,10 +71,9 @@ class Discriminator(nn.Module):
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, wide: bool = False) -> None:
         super().__init__()
         doublings = pyramid(shape).doublings
-        if doublings > 3:
-            widths, halvings = _widths(width, doublings, small=2), doublings
-        else:
-            widths, halvings = [2 * width] * 4, min(doublings, 2)
+        large = min(shape[1:]) >= 48
+        widths = _widths(width, shape, small=2) if large else [2 * width] * 4
+        halvings = doublings if large else min(doublings, 2)
         self.blocks = nn.ModuleList(
             [
                 BlockDown(
@@ -103,9 +102,10 @@ class Discriminator(nn.Module):
         return self.judge(self.features(x, labels)[-1], labels)
 
 
-def _widths(width: int, doublings: int, *, small: int) -> list[int]:
+def _widths(width: int, shape: tuple[int, int, int], *, small: int) -> list[int]:
     """Channels at each size, from the image to the base."""
-    if doublings <= 3:
+    doublings = pyramid(shape).doublings
+    if min(shape[1:]) < 48:
         return [small * width] * (doublings + 1)
     return [width * min(2**level, 16) for level in range(doublings + 1)]
 

@@ -18,10 +18,13 @@ State: TypeAlias = Mapping[str, Tensor]
 def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     """Sum over layers of |W W^T * (1 - I)|_F^2: filters apart, their norms left free (Brock et al. 2019, eq. 3).
 
-    W is a layer's weight as a matrix, one row for each output; vectors (biases, norms) are left alone.
+    W is a layer's weight as a matrix, one row for each output; vectors (biases, norms) are left alone, and so are
+    tables of embeddings, whose rows may be more than can stand apart.
     """
     total = inputs.fake.new_zeros(())
     for module in inputs.network.modules():
+        if isinstance(module, nn.Embedding):
+            continue
         turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
         for weight in module.parameters(recurse=False):
             if weight.dim() > 1:

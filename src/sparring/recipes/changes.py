@@ -39,7 +39,12 @@ def network(recipe: Recipe, word: str) -> Recipe:
     bare = any(penalty.of.per_image for turn in recipe.turns for penalty in turn.penalties)
     bare = bare or modifiers.spectral_norm in _game(recipe).get("modifiers", ())
     together = bare and bool(_game(recipe).get("together", False))
-    return recipe.playing(**players(word, judge_norm=not bare), together=together)
+    parts = players(word, judge_norm=not bare)
+    if _game(recipe).get("conditional"):
+        outside = {project_labels, tell_classes} & set(_game(recipe).get("modifiers", ()))
+        judge = unconditional_discriminator if outside else conditional_discriminator
+        parts = {"generator": conditional_generator(parts["generator"]), "discriminator": judge(parts["discriminator"])}
+    return recipe.playing(**parts, together=together)
 
 
 def loss(recipe: Recipe, word: str) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from sparring.errors import UsageError
 from sparring.fitting import fit
 from sparring.games.two_player import TwoPlayerGame
 from sparring.names import choose, discover
@@ -104,7 +105,10 @@ def _told(facts: Facts, *, factory: Callable[..., nn.Module]) -> Callable[..., n
     made = fit(factory, facts)
     if _takes_labels(made):
         return made  # type: ignore[no-any-return]
-    z_dim = int(inspect.signature(made).parameters["z_dim"].default)
+    size = inspect.signature(made).parameters.get("z_dim")
+    if size is None or not isinstance(size.default, int):
+        raise UsageError("a generator that is to take labels beside z needs a parameter z_dim with a default")
+    z_dim = int(size.default)
     return partial(LabelledGenerator, network=made, z_dim=z_dim)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sparring.engine.rundir import Run
-from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.sampler import TrainedGenerator, class_names
 from sparring.errors import FileUnusableError
 from sparring.recipe_file import from_json
 from sparring.share.card import CARD, read_card
@@ -46,6 +46,7 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> TrainedGenerator:
     if digest != files[_WEIGHTS]:
         raise FileUnusableError(f"{path} is not the file that {CARD} means (SHA-256); restore both from a copy")
     bound = from_json(card.get("recipe", {}), trust=trust)
-    names = card.get("data", {}).get("classes") or ()
+    data = card.get("data")
+    names = class_names(data.get("classes") or () if isinstance(data, dict) else (), path)
     source = f"{bound.recipe.name} {card.get('checkpoint', '')}"
-    return TrainedGenerator.of(bound, read_safetensors(path).tensors, source=source, names=tuple(map(str, names)))
+    return TrainedGenerator.of(bound, read_safetensors(path).tensors, source=source, names=names)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
-from sparring.errors import DiskError, UsageError
+from sparring.errors import DiskError
 from sparring.pictures import grid, png
 from sparring.share.standalone import sample_files
 
@@ -30,10 +30,8 @@ def write_samples(
     for byte. Raises UsageError if n < 1 and for classes and truncations that cannot be (see `TrainedGenerator.sample`),
     DiskError if the folder refuses.
     """
-    generator.latents(1, seed, truncation=truncation)  # raises what it raises before a folder is made
+    generator.latents(min(n, 1), seed, truncation=truncation)  # raises what it raises before a folder is made
     labels = generator.labels(n, seed, classes=classes)
-    if n < 1:
-        raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
     folder = made_folder(out)
     written = []
     for name, content in sample_files(

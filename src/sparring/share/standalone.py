@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sparring.chance import latents, truncated
-from sparring.engine.sampler import classes_of, render
+from sparring.engine.sampler import classes_of, in_turn, render
 
 __all__ = ["main", "png_bytes", "sample", "sample_files", "trained"]
 
@@ -71,7 +71,7 @@ def sample(
     z = latents(list(range(seed, seed + n)), network.z_dim, network.z_kind)
     classes = classes_of(network)
     if labels is None and classes:
-        labels = torch.arange(seed, seed + n) % classes
+        labels = in_turn(n, seed, classes)
     return render(network, z if truncation is None else truncated(z, truncation), labels)
 
 
@@ -91,7 +91,7 @@ def sample_files(
     rows = ["seed,x,y"]
     classes = classes_of(network)
     if labels is None and classes:
-        labels = torch.arange(seed, seed + n) % classes
+        labels = in_turn(n, seed, classes)
     for first in range(0, n, _CHUNK):
         some = slice(first, min(first + _CHUNK, n))
         asked = None if labels is None else labels[some]

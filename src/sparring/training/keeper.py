@@ -19,6 +19,9 @@ from sparring.training.session import Session
 __all__ = ["Keeper"]
 
 _GRIDS = 40
+_STANDING = 2
+"""Batches for the statistics of a grid's generator, where a recipe asks for any: a look, not a score."""
+
 _LOGS = 400
 _PATIENCE = 5
 _SECONDS_BETWEEN_REPORTS = 20
@@ -86,7 +89,7 @@ class Keeper:
     def grid(self) -> None:
         """Keep a grid from the same z as every other."""
         session = self._session
-        generator = TrainedGenerator(session.state.players[session.bound.recipe.sampler].shown())
+        generator = TrainedGenerator(session.state.players[session.bound.recipe.sampler].shown(standing=_STANDING))
         columns = generator.classes if 2 <= generator.classes <= 16 else 8  # a class a column
         images = generator.sample(8 * columns)
         self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, columns=columns, reach=session.reach))

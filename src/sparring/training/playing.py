@@ -132,6 +132,8 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
     keeper = Keeper(session, screen, tracking)
     if state.seen == 0:
         keeper.grid()
+        if "start" in session.card:
+            keeper.checkpoint(last=True)  # another run's weights must not be lost with a kill before the first one
     try:
         for played in rounds(
             session.bound, session.loader, seed=session.seed, state=state, devices=session.devices, until=session.until

@@ -19,6 +19,7 @@ from sparring.console import Display
 from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.options import Channels
+from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices, machine
 from sparring.engine.pace import measure_pace
 from sparring.engine.rundir import Run
@@ -28,7 +29,7 @@ from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.schedule import images_of
-from sparring.training.transfer import inherit, recipe_of
+from sparring.training.transfer import inherit, recipe_of, without_ramps
 from sparring.trials import slug
 
 __all__ = ["Session", "Wish", "begin", "prepare", "resume_session", "run_to_resume"]
@@ -82,16 +83,16 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         _refuse_existing(Run(out))
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
-    begun = wish.start.checkpoint.digest if wish.start else None  # raises what it raises before anything is measured
+    source = wish.start.checkpoint if wish.start else None  # raises what it raises before anything is measured
     split = split_held_out(dataset)
     loader = _loader(dataset, split, recipe, seed)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
-    guess = recipe.bind(*facts, budget=images_of(wish.images) if wish.images else 200_000)
+    likely = images_of(wish.images) if wish.images else 200_000
+    guess = _for_budget(wish, recipe, likely).bind(*facts, budget=likely)
     pace = measure_pace(guess, loader, devices)
     minutes = wish.minutes or (_GPU_MINUTES if gpu else _CPU_MINUTES)
     budget = images_of(wish.images) if wish.images else pace.images(minutes)
-    if wish.start and wish.recipe is None:
-        recipe = recipe_of(wish.start, budget)
+    recipe = _for_budget(wish, recipe, budget)
     bound = recipe.bind(*facts, budget=budget)
     screen.say(
         f"{recipe.name} ({reason}) for {budget / 1000:,.1f} kimg, about {budget * pace.seconds_per_image / 60:.1f} "
@@ -106,13 +107,20 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "data": _data_card(wish, dataset, split),
         "machine": machine(devices),
         "operations_per_image": pace.operations_per_image,
-        **({"start": begun} if begun else {}),
+        **({"start": source.digest} if source else {}),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     session = Session(run, bound, dataset, split, devices, card)
-    for line in inherit(session.state, wish.start) if wish.start else ():
+    for line in inherit(session.state, source) if source else ():
         screen.say(line)
     return session
+
+
+def _for_budget(wish: Wish, recipe: Recipe, budget: int) -> Recipe:
+    """The recipe; where it is another run's, for a budget of our own."""
+    if wish.start is None:
+        return recipe
+    return without_ramps(recipe if wish.recipe else recipe_of(wish.start, budget))
 
 
 def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader:
@@ -122,7 +130,7 @@ def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader
 def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, str]:
     """The data and the recipe; where nobody chose a size and the images' own cannot be played, the nearest that can."""
     size = wish.size
-    if size is None and wish.start is not None and wish.start.bound.facts.shape[1:] != (1, 1):
+    if size is None and wish.start is not None and wish.data not in MIXTURES and not wish.start.bound.facts.points:
         size = wish.start.bound.facts.shape[1:]  # as it was learnt
     dataset = open_data(wish.data, size=size, channels=wish.channels or "auto")
     recipe, reason = _chosen(wish, dataset, gpu=gpu)
@@ -219,6 +227,8 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
             f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = Session(run, bound, dataset, _recorded_split(recorded, len(dataset)), devices, card)
+    if "start" in card:
+        run.checkpoint  # noqa: B018 - without one, the weights that it began with are gone, and it must not begin anew
     seen = run.restore(session.state, session.identity)
     session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)
     if wish.images is not None:

@@ -228,8 +228,8 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
         origin = {"labels": said}
     if wish.truncation is not None:
         origin["truncation"] = f"{wish.truncation:g}"
-    z = trained.latents(wish.n, wish.seed, truncation=wish.truncation)
-    return _Images(trained.images(z, labels), labels, (), origin)
+    images = trained.images(trained.latents(wish.n, wish.seed), labels, truncation=wish.truncation)
+    return _Images(images, labels, (), origin)
 
 
 def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tensor, str]:

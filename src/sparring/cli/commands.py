@@ -109,7 +109,8 @@ def sample(
     seed
         Seed of the first image.
     truncation
-        Draw z within so many standard deviations: lower is better images of fewer kinds (0.5 is strong).
+        Better images of fewer kinds: z within so many standard deviations, or styles drawn towards their mean by this
+        factor (0.5 is strong).
     out
         Folder for the PNGs, named by their seeds, and the sheet `grid.png`.
     """
@@ -166,6 +167,49 @@ def interpolate(
     written = [write_strip(frames, out, steps=steps)]
     written += [write_film(frames, film)] if film else []
     answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
+
+
+@app.command
+def mix(
+    run: RunFolder,
+    /,
+    *,
+    rows: str,
+    cols: str,
+    layers: str = "0-3",
+    classes: Classes = None,
+    truncation: float | None = None,
+    out: Path = Path("mixing.png"),
+    trust: Trust = (),
+    json: Json = False,
+) -> None:
+    """Mix styles: each row's image with the styles of each column's at some layers, as a table.
+
+    Example: `sparring mix runs/faces --rows 1,2,3 --cols 4,5,6,7 --layers 0-3 --out mixing.png`
+
+    Parameters
+    ----------
+    rows
+        Seeds of the rows, such as 1,2,3.
+    cols
+        Seeds of the columns.
+    layers
+        The layers that come from the columns, 0 the coarsest: 0-3, or 4,5.
+    truncation
+        Draw styles towards their mean by this factor: 0.7 is usual.
+    out
+        The table, a PNG.
+    """
+    from sparring.latent.mix import layers_named, write_table
+    from sparring.latent.mix import mix as mixed
+    from sparring.share.load import load
+
+    generator = load(run, trust=trust)
+    wanted = _classes(classes, generator.names)
+    images = mixed(
+        generator, _numbers(rows), _numbers(cols), layers_named(layers), classes=wanted, truncation=truncation
+    )
+    answer({"file": str(write_table(images, out))}, json, f"wrote {out}")
 
 
 @app.command

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
+from sparring.networks.layers import StyleBased
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
 
@@ -80,21 +81,16 @@ class TrainedGenerator:
         """Classes that can be asked for; 0 where there are none."""
         return classes_of(self.network)
 
-    def latents(self, n: int, seed: int = 0, *, truncation: float | None = None) -> Tensor:
-        """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`; with `truncation`, as `truncated` at so many deviations.
+    @property
+    def style_layers(self) -> int:
+        """Layers that take a style of their own; 0 where styles are unknown."""
+        return int(self.network.layers) if isinstance(self.network, StyleBased) else 0
 
-        Raises UsageError for a truncation that is not above 0, or of z that is not normal.
-        """
+    def latents(self, n: int, seed: int = 0) -> Tensor:
+        """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`."""
         if n < 1:
             raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
-        z = latents(list(range(seed, seed + n)), self.z_dim, self.z_kind)
-        if truncation is None:
-            return z
-        if not 0 < truncation < math.inf:
-            raise UsageError(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
-        if self.z_kind != "normal":
-            raise UsageError(f"this generator's z is {self.z_kind}, which has no tails to cut; leave truncation out")
-        return truncated(z, truncation)
+        return latents(list(range(seed, seed + n)), self.z_dim, self.z_kind)
 
     def labels(self, n: int, seed: int = 0, *, classes: ClassChoice | None = None) -> Tensor | None:
         """Labels of `n` images, int64 `[n]`: the classes asked for, by default seed modulo classes; None without any.
@@ -125,18 +121,30 @@ class TrainedGenerator:
     ) -> Tensor:
         """Images of the seeds `seed`..`seed + n - 1`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
-        `classes` are what to draw (see `labels`), `truncation` trades variety for quality (see `latents`). Raises
+        `classes` are what to draw (see `labels`), `truncation` trades variety for quality (see `images`). Raises
         UsageError if n < 1 and for what the generator does not have.
         """
-        z = self.latents(n, seed, truncation=truncation)
-        return self.images(z, self.labels(n, seed, classes=classes), batch=batch)
+        labels = self.labels(n, seed, classes=classes)
+        return self.images(self.latents(n, seed), labels, truncation=truncation, batch=batch)
 
-    def images(self, z: Tensor, labels: Tensor | None = None, *, batch: int = 64) -> Tensor:
+    def images(
+        self, z: Tensor, labels: Tensor | None = None, *, truncation: float | None = None, batch: int = 64
+    ) -> Tensor:
         """The images of given z `[n, z_dim]` and labels `[n]`, as `sample` returns them; each depends on its own alone.
 
-        Without labels, those of the classes in turn.
+        Without labels, those of the classes in turn. `truncation` draws styles towards their mean by that factor, where
+        the generator has styles; otherwise it cuts normal z off at so many deviations (see `chance.truncated`). Raises
+        UsageError for a truncation that is not above 0, or of z that is not normal.
         """
-        return render(self.network, z, self.labels(len(z), classes=labels), batch=batch)
+        self.check(truncation)
+        return render(self.network, z, self.labels(len(z), classes=labels), truncation=truncation, batch=batch)
+
+    def check(self, truncation: float | None) -> None:
+        """Raise UsageError for a truncation that cannot be."""
+        if truncation is not None and not 0 < truncation < math.inf:
+            raise UsageError(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
+        if truncation is not None and not self.style_layers and self.z_kind != "normal":
+            raise UsageError(f"this generator's z is {self.z_kind}, which has no tails to cut; leave truncation out")
 
     def _number(self, wanted: object) -> int:
         """A class by its number or its name."""
@@ -169,20 +177,33 @@ def classes_of(network: nn.Module) -> int:
     return int(getattr(network, "classes", 0))
 
 
-def render(network: nn.Module, z: Tensor, labels: Tensor | None = None, *, batch: int = 64) -> Tensor:
+def render(
+    network: nn.Module,
+    z: Tensor,
+    labels: Tensor | None = None,
+    *,
+    truncation: float | None = None,
+    batch: int = 64,
+) -> Tensor:
     """A network's images of z `[n, z_dim]` and labels `[n]`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
-    On the CPU. Every batch has the same size (the last one is filled up), so that an image does not depend on its
-    neighbours.
+    On the CPU. `truncation` is that of styles where the network has any, of z otherwise. Every batch has the same size
+    (the last one is filled up), so that an image does not depend on its neighbours.
     """
     device = next(network.parameters()).device
+    if truncation is not None and not isinstance(network, StyleBased):
+        z = truncated(z, truncation)
     parts = []
     with torch.inference_mode():
         for first in range(0, len(z), batch):
             part = z[first : first + batch]
             places = torch.arange(first, first + batch).clamp(max=first + len(part) - 1)
             filled = (z[places].to(device),) if labels is None else (z[places].to(device), labels[places].to(device))
-            parts.append(to_uint8(network(*filled)).cpu()[: len(part)])
+            if truncation is not None and isinstance(network, StyleBased):
+                images = network.synthesis(network.truncated(network.styles(*filled), truncation))
+            else:
+                images = network(*filled)
+            parts.append(to_uint8(images).cpu()[: len(part)])
     return torch.cat(parts)
 
 

@@ -43,8 +43,7 @@ def interpolate(
     whatever `how` says.
 
     A generator with classes shows one of them all the way, or as many `classes` as there are seeds, each until half
-    way to the next; by default that of the first seed, modulo the classes. `truncation` draws z within so many
-    deviations.
+    way to the next; by default that of the first seed, modulo the classes. `truncation` is that of `sample`.
 
     Raises UsageError for fewer than two seeds, less than one step, and for what the generator does not have.
     """
@@ -55,14 +54,14 @@ def interpolate(
     if how not in ("spherical", "linear"):
         raise UsageError(f"there is no {how!r} walk; use spherical or linear")
     between = slerp if how == "spherical" and generator.z_kind == "normal" else lerp
-    stops = torch.cat([generator.latents(1, seed, truncation=truncation) for seed in seeds])
+    stops = torch.cat([generator.latents(1, seed) for seed in seeds])
     classes = seeds[0] % generator.classes if classes is None and generator.classes else classes
     labels = generator.labels(len(seeds), classes=classes)
     stops = torch.cat([stops, stops[:1]]) if loop else stops
     z = torch.cat([between(a[None], b[None], k / steps) for a, b in pairwise(stops) for k in range(steps)])
     z = z if loop else torch.cat([z, stops[-1:]])
     nearest = (torch.arange(len(z)) + steps // 2) // steps % len(seeds)
-    return generator.images(z, None if labels is None else labels[nearest])
+    return generator.images(z, None if labels is None else labels[nearest], truncation=truncation)
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -61,6 +61,10 @@ class StyleBased(nn.Module):
         """Images `[n, c, h, w]` of styles."""
         raise NotImplementedError
 
+    def truncated(self, styles: Tensor, psi: float) -> Tensor:
+        """Styles drawn towards their mean: at 1 they stay, at 0 all are the mean (Karras et al. 2019, appendix B)."""
+        raise NotImplementedError
+
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.styles(z, labels))
 

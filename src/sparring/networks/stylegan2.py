@@ -105,6 +105,10 @@ class Generator(StyleBased):
         later = torch.arange(self.layers, device=z.device)[None, :, None] >= places
         return torch.where(mixed & later, other, w)
 
+    def truncated(self, styles: Tensor, psi: float) -> Tensor:
+        """Styles drawn towards their running mean."""
+        return self.mapping.average.lerp(styles, psi)
+
     def synthesis(self, styles: Tensor) -> Tensor:
         """Images of styles `[n, layers, w_dim]`."""
         x: Tensor = self.start[None].expand(styles.shape[0], -1, -1, -1)

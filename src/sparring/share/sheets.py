@@ -30,7 +30,7 @@ def write_samples(
     for byte. Raises UsageError if n < 1 and for classes and truncations that cannot be (see `TrainedGenerator.sample`),
     DiskError if the folder refuses.
     """
-    generator.latents(min(n, 1), seed, truncation=truncation)  # raises what it raises before a folder is made
+    generator.check(truncation)  # before a folder is made
     labels = generator.labels(n, seed, classes=classes)
     folder = made_folder(out)
     written = []

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sparring.chance import latents, truncated
+from sparring.chance import latents
 from sparring.engine.sampler import classes_of, in_turn, render
 
 __all__ = ["main", "png_bytes", "sample", "sample_files", "trained"]
@@ -33,7 +33,7 @@ def main(network: Any, source: str, names: Sequence[str] = ()) -> None:
     if classes_of(network):
         parser.add_argument("--class", dest="label", help="a class by number or name (all in turn)")
     if network.z_kind == "normal":
-        parser.add_argument("--truncation", type=float, help="draw z within so many deviations (no bounds)")
+        parser.add_argument("--truncation", type=float, help="calmer images, the nearer to 0 the more (none)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps, ... (cpu)")
     wish = parser.parse_args()
     if wish.n < 1:
@@ -66,13 +66,14 @@ def sample(
     """Images of the seeds `seed`..`seed + n - 1`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
     Image i depends on its own seed and class and on nothing else: z is drawn seed by seed, and every batch has the same
-    size. `labels` `[n]` are by default the seeds modulo the classes; `truncation` draws z within so many deviations.
+    size. `labels` `[n]` are by default the seeds modulo the classes; `truncation` draws styles towards their mean by a
+    factor, or z within so many deviations where there are no styles.
     """
     z = latents(list(range(seed, seed + n)), network.z_dim, network.z_kind)
     classes = classes_of(network)
     if labels is None and classes:
         labels = in_turn(n, seed, classes)
-    return render(network, z if truncation is None else truncated(z, truncation), labels)
+    return render(network, z, labels, truncation=truncation)
 
 
 def sample_files(

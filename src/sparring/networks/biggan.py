@@ -15,8 +15,8 @@ from torch.nn.functional import relu
 from torch.nn.utils import parametrizations
 
 from sparring.errors import UsageError
-from sparring.networks.layers import ConvDown, UpConv, Verdict, pyramid
-from sparring.networks.residual import BlockDown, BlockUp, SelfAttention
+from sparring.networks.layers import ConvDown, UpConv, pyramid
+from sparring.networks.residual import BlockDown, BlockUp, SelfAttention, SummedJudge
 
 __all__ = ["Discriminator", "Generator", "ToldNorm"]
 
@@ -101,7 +101,7 @@ class Generator(nn.Module):
         return images.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(SummedJudge):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`: wide residual blocks, ReLU, a sum over places, a dense layer.
 
     A block for every halving and one more; images below 64 px have four blocks, of which the first two halve.
@@ -117,7 +117,6 @@ class Discriminator(nn.Module):
         attention: int = 64,
         start: Start = "orthogonal",
     ) -> None:
-        super().__init__()
         doublings, height = pyramid(shape).doublings, shape[1]
         factors = _table(_DOWN, doublings) if doublings > 3 else (4, 4, 4, 4)
         halvings = doublings if doublings > 3 else min(doublings, 2)
@@ -128,24 +127,8 @@ class Discriminator(nn.Module):
             height = height // 2 if down else height
             attends = down and _attends(height, attention)
             layers.append(nn.Sequential(block, SelfAttention(outputs)) if attends else block)
-        self.blocks = nn.ModuleList(layers)
-        self.head = nn.Linear(width * factors[-1], 1)
+        super().__init__(layers, width * factors[-1])
         _initialise(self, start)
-
-    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The output of every block, `[n, c, h, w]`, and what is left of the last: its ReLU, summed over places."""
-        found = []
-        for block in self.blocks:
-            x = block(x)
-            found.append(x)
-        return [*found, relu(x).sum((2, 3))]
-
-    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
-        """Logits of the last inner layer."""
-        return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _table(known: dict[int, tuple[int, ...]], doublings: int) -> tuple[int, ...]:

@@ -7,13 +7,15 @@ of the papers' blocks, at a third of the multiply-adds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 
-from sparring.networks.layers import ConvDown, UpConv
+from sparring.networks.layers import ConvDown, UpConv, Verdict
 
-__all__ = ["BlockDown", "BlockUp", "ConditionalNorm", "SelfAttention"]
+__all__ = ["BlockDown", "BlockUp", "ConditionalNorm", "SelfAttention", "SummedJudge"]
 
 
 class ConditionalNorm(nn.Module):
@@ -93,3 +95,27 @@ class SelfAttention(nn.Module):
         weight = (query.transpose(1, 2) @ key).softmax(-1)
         found = (value @ weight.transpose(1, 2)).unflatten(2, x.shape[2:])
         return torch.addcmul(x, self.gamma, self.out(found))
+
+
+class SummedJudge(nn.Module):
+    """Blocks, ReLU, a sum over places, a dense layer: images `[n, c, h, w]` -> Verdict with logits `[n]`."""
+
+    def __init__(self, blocks: Sequence[nn.Module], width: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Linear(width, 1)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The output of every block, `[n, c, h, w]`, and what is left of the last: its ReLU, summed over places."""
+        found = []
+        for block in self.blocks:
+            x = block(x)
+            found.append(x)
+        return [*found, relu(x).sum((2, 3))]
+
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+        return Verdict(self.head(last).squeeze(1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)

@@ -11,8 +11,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from sparring.networks.layers import ConvDown, UpConv, Verdict, pyramid
-from sparring.networks.residual import BlockDown, BlockUp, ConditionalNorm
+from sparring.networks.layers import ConvDown, UpConv, pyramid
+from sparring.networks.residual import BlockDown, BlockUp, ConditionalNorm, SummedJudge
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -60,7 +60,7 @@ class Generator(nn.Module):
         return images.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(SummedJudge):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`: residual blocks, ReLU, a sum over places, a dense layer.
 
     From 48 px on a block for every halving and one more, `width` channels next to the image, doubling, at most
@@ -69,37 +69,18 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, wide: bool = False) -> None:
-        super().__init__()
         doublings = pyramid(shape).doublings
         large = min(shape[1:]) >= 48
         widths = _widths(width, shape, small=2) if large else [2 * width] * 4
         halvings = doublings if large else min(doublings, 2)
-        self.blocks = nn.ModuleList(
-            [
-                BlockDown(
-                    inputs, outputs, hidden=outputs if wide or not place else inputs, down=place < halvings,
-                    first=not place,
-                )
-                for place, (inputs, outputs) in enumerate(pairwise([shape[0], *widths]))
-            ]
-        )  # fmt: skip
-        self.head = nn.Linear(widths[-1], 1)
+        blocks = [
+            BlockDown(
+                inputs, outputs, hidden=outputs if wide or not place else inputs, down=place < halvings, first=not place
+            )
+            for place, (inputs, outputs) in enumerate(pairwise([shape[0], *widths]))
+        ]
+        super().__init__(blocks, widths[-1])
         _initialise(self)
-
-    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The output of every block, `[n, c, h, w]`, and what is left of the last: its ReLU, summed over places."""
-        found = []
-        for block in self.blocks:
-            x = block(x)
-            found.append(x)
-        return [*found, relu(x).sum((2, 3))]
-
-    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
-        """Logits of the last inner layer."""
-        return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _widths(width: int, shape: tuple[int, int, int], *, small: int) -> list[int]:

@@ -51,8 +51,8 @@ def truncated(z: Tensor, threshold: float) -> Tensor:
     Every number moves to the same quantile of the cut distribution, which has the law of drawing again until all
     numbers lie inside, but is continuous in the threshold: a seed's image changes gently with it.
 
-    >>> truncated(torch.tensor([-9.0, 0.0, 1.0]), 0.5).tolist()
-    [-0.5, 0.0, 0.33306556940078735]
+    >>> [round(x, 3) for x in truncated(torch.tensor([-9.0, 0.0, 1.0]), 0.5).tolist()]
+    [-0.5, 0.0, 0.334]
     """
     wide = torch.special.ndtr(z.double())
     low = torch.special.ndtr(torch.tensor(-float(threshold), dtype=torch.double))

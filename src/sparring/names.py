@@ -126,16 +126,13 @@ def _trusted(name: str, module: str, member: str) -> Any:
 
 def _public(module: str, member: str) -> Any:
     """A member that its own module lists in `__all__` and defines itself."""
+    missing = f"{module}:{member} does not exist in this version of sparring; use the one that wrote the file"
     try:
         home = importlib.import_module(module)
     except ImportError as error:
-        raise UsageError(
-            f"{module}:{member} does not exist in this version of sparring; use the one that wrote the file"
-        ) from error
+        raise UsageError(missing) from error
     if member not in getattr(home, "__all__", ()):
-        raise UsageError(
-            f"{module}:{member} does not exist in this version of sparring; use the one that wrote the file"
-        )
+        raise UsageError(missing)
     found = getattr(home, member)
     if not _at_home(found, module):
         raise UsageError(f"{module}:{member} is not defined there; name it where it is defined")

@@ -281,12 +281,8 @@ def main() -> None:
                 parts = [said] if isinstance(said, Tensor) else [said.logits, said.class_logits]
                 mine = torch.cat([part.flatten() for part in parts if part is not None])
                 other = theirs(two, labels).flatten()
-                slopes = [
-                    torch.autograd.grad((v * combination(v)).sum(), at)[0] for v, at in ((mine, one), (other, two))
-                ]
-                errors = [
-                    float((a - b).detach().abs().max() / b.detach().abs().max()) for a, b in ((mine, other), slopes)
-                ]
+                slopes = slope(mine, one), slope(other, two)
+                errors = distance(mine, other), distance(*slopes)
                 print(f"{case} {size} {mode}: output {errors[0]:.1e}, gradient {errors[1]:.1e}")
                 assert max(errors) < 1e-5, case
                 found[f"{case}-{size}-{mode}"] = {

@@ -33,6 +33,8 @@ class LabelledGenerator(nn.Module):
     the number of classes, so that a generator can be taken to other ones.
     """
 
+    takes_labels = True
+
     def __init__(
         self,
         shape: tuple[int, int, int],

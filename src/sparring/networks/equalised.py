@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear, pad
 
-__all__ = ["EqualConv", "EqualLinear", "active", "blurred", "filtered_down", "filtered_up", "normalised"]
+__all__ = ["EqualConv", "EqualLinear", "active", "blurred", "doubled", "filtered_down", "filtered_up", "normalised"]
 
 _FILTER = (0.125, 0.375, 0.375, 0.125)
 """[1, 3, 3, 1] with sum 1, along either axis (Karras et al. 2020, appendix B)."""

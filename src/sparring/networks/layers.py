@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,22 +49,22 @@ class Pyramid:
     doublings: int
 
 
-class StyleBased(nn.Module):
+class StyleBased(nn.Module, ABC):
     """A generator in two steps: `styles`, one for each of its `layers`, and `synthesis` of them."""
 
     layers: int
 
+    @abstractmethod
     def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z `[n, z_dim]`, labels `[n]` -> styles `[n, layers, w_dim]`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def synthesis(self, styles: Tensor) -> Tensor:
         """Images `[n, c, h, w]` of styles."""
-        raise NotImplementedError
 
+    @abstractmethod
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
         """Styles drawn towards their mean: at 1 they stay, at 0 all are the mean (Karras et al. 2019, appendix B)."""
-        raise NotImplementedError
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.styles(z, labels))

@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, one_hot
 
 from sparring.networks.equalised import EqualConv, EqualLinear, active, doubled, filtered_down, filtered_up, normalised
 from sparring.networks.layers import StyleBased, Verdict, pyramid
+from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
 
@@ -207,7 +208,7 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         widths = _widths(width, most, sizes.doublings)
-        self.group, self.skip = group, architecture == "skip"
+        self.deviation, self.skip = MinibatchDeviation(group), architecture == "skip"
         self.entries = nn.ModuleList([EqualConv(shape[0], w, 1) for w in (widths if self.skip else widths[:1])])
         self.blocks = nn.ModuleList([_Halving(a, b, architecture == "residual") for a, b in pairwise(widths)])
         last = widths[-1]
@@ -226,7 +227,8 @@ class Discriminator(nn.Module):
                 image = filtered_down(image)
                 x = x + active(self.entries[level](image))
             found.append(x)
-        x = active(self.last(torch.cat([x, self._deviation(x)], 1)))
+        deviation = self.deviation(x.flatten(1))[:, :, None, None].expand(-1, 1, *x.shape[2:])
+        x = active(self.last(torch.cat([x, deviation], 1)))
         return [*found, active(self.dense(x.flatten(1)))]
 
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
@@ -238,14 +240,6 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x, labels)[-1], labels)
-
-    def _deviation(self, x: Tensor) -> Tensor:
-        """The standard deviation over groups of images, a mean over everything else, as a channel `[n, 1, h, w]`."""
-        n = len(x)
-        size = next(m for m in range(min(self.group, n), 0, -1) if n % m == 0)
-        grouped = x.view(size, n // size, -1)
-        deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean(1)
-        return deviation.repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 class _Halving(nn.Module):

@@ -110,7 +110,7 @@ def _play(
 
 def _scores(generator: TrainedGenerator, dataset: Dataset, split: Split, n: int) -> dict[str, float]:
     found = evaluate(
-        generator, dataset.images(split.held_out), labels=_labels(dataset, split), metrics=("kid", "fid"), n=n
+        generator, dataset.images(split.held_out), labels=dataset.labels_at(split.held_out), metrics=("kid", "fid"), n=n
     )
     return {score.name: round(score.value, 5) for score in found}
 
@@ -133,17 +133,13 @@ def _truncated(
     rows, curve = [], []
     for bound in TRUNCATIONS:
         scores = evaluate(
-            generator, dataset.images(split.held_out), labels=_labels(dataset, split), truncation=bound,
+            generator, dataset.images(split.held_out), labels=dataset.labels_at(split.held_out), truncation=bound,
             metrics=("fid", "precision_recall"), n=options.n,
         )  # fmt: skip
         curve.append({"truncation": bound} | {score.name: round(score.value, 4) for score in scores})
         rows.append(generator.sample(20, classes=[k // 2 for k in range(20)], truncation=bound))
     grid(torch.cat(rows), columns=20).save(options.out / "truncation.png")
     return curve
-
-
-def _labels(dataset: Dataset, split: Split) -> torch.Tensor | None:
-    return None if dataset.labels is None else dataset.labels[split.held_out]
 
 
 def _obeyed(generator: TrainedGenerator) -> float:

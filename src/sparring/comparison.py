@@ -234,8 +234,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
         picture = grid(generator.sample(2500 if dataset.points else 64))
         write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
     places = split.held_out if len(split.held_out) >= 2 else train
-    labels = None if dataset.labels is None else dataset.labels[places]
-    values = _scores(generator, dataset.name, dataset.images(places), labels, setting)
+    values = _scores(generator, dataset.name, dataset.images(places), dataset.labels_at(places), setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {
         "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": diverged

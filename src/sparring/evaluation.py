@@ -55,7 +55,7 @@ def evaluate(
 
     A generator with classes is asked for them as often as the reals have them, or for each equally often where the
     reals have no labels. `per_class` compares each class with its own reals, n divided by the classes of each.
-    `truncation` draws z within so many deviations.
+    `truncation` is that of `TrainedGenerator.images`.
 
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
@@ -202,9 +202,7 @@ def _held_out(run: Run) -> _Images:
     held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
     if len(held_out) < 2:
         return _all(dataset, "the training images (none were held out)")
-    labels = None if dataset.labels is None else dataset.labels[held_out]
-    origin = {"data": dataset.fingerprint[:16], "split": "held out from training"}
-    return _Images(dataset.images(held_out), labels, dataset.classes, origin)
+    return _some(dataset, held_out, "held out from training")
 
 
 def _size_of(subject: Subject) -> tuple[int, int] | None:
@@ -217,7 +215,7 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
     """The generated images; of a generator with classes, with the labels that were asked for."""
     if isinstance(subject, Dataset):
         if wish.truncation is not None:
-            raise UsageError("only a generator's z can be truncated, not finished images; leave truncation out")
+            raise UsageError("only a generator can be truncated, not finished images; leave truncation out")
         return replace(_all(subject, ""), origin={})
     trained, origin, labels = _generator(subject), {}, None
     if trained.classes and wish.per_class:
@@ -232,7 +230,7 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
     return _Images(images, labels, (), origin)
 
 
-def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tensor, str]:
+def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tensor | None, str]:
     """Which classes to ask for, seed by seed, and in words."""
     seeds = range(wish.seed, wish.seed + wish.n)
     known = None if real_labels is None else real_labels[real_labels >= 0]
@@ -259,10 +257,13 @@ def _names(subject: Subject) -> Sequence[str]:
 
 def _all(dataset: Dataset, split: str) -> _Images:
     """A whole data set, or the first images of a large one."""
-    places = torch.arange(min(len(dataset), _MOST))
-    labels = None if dataset.labels is None else dataset.labels[places]
+    return _some(dataset, torch.arange(min(len(dataset), _MOST)), split)
+
+
+def _some(dataset: Dataset, places: Tensor, split: str) -> _Images:
+    """The images of a data set at some places."""
     origin = {"data": dataset.fingerprint[:16], "split": split}
-    return _Images(dataset.images(places), labels, dataset.classes, origin)
+    return _Images(dataset.images(places), dataset.labels_at(places), dataset.classes, origin)
 
 
 def _protocol(network: FeatureNetwork | None, images: Tensor) -> dict[str, str]:

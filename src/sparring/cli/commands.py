@@ -151,7 +151,7 @@ def interpolate(
     how
         Along the sphere (for normal z) or along the straight line.
     truncation
-        Draw the seeds' z within so many standard deviations.
+        As for sample.
     out
         The strip, a PNG.
     film
@@ -281,7 +281,7 @@ def evaluate(
     per_class
         Compare each class with its own reals, with -n divided by the classes of each.
     truncation
-        Draw z within so many standard deviations.
+        As for sample.
     seed
         Seed of the first generated image.
     """

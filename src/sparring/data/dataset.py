@@ -71,6 +71,10 @@ class Dataset:
         at = indices.numpy(force=True) if isinstance(indices, Tensor) else np.asarray(indices)
         return torch.from_numpy(np.take(self._pixels, at.astype(np.intp, copy=False), axis=0))
 
+    def labels_at(self, indices: Tensor) -> Tensor | None:
+        """The labels of a batch by position, int64 `[len(indices)]`, or None where the data have none."""
+        return None if self.labels is None else self.labels[indices]
+
     def in_memory(self, *, megabytes: int = 2048) -> Tensor | None:
         """Everything as one tensor, or None when it is larger than `megabytes`; then take batches from `images`."""
         if self._pixels.nbytes > megabytes * 2**20:

@@ -86,6 +86,11 @@ class TrainedGenerator:
         """Layers that take a style of their own; 0 where styles are unknown."""
         return int(self.network.layers) if isinstance(self.network, StyleBased) else 0
 
+    @property
+    def columns(self) -> int:
+        """Columns of a sheet of samples: one for each of a few classes, else eight."""
+        return self.classes if 2 <= self.classes <= 16 else 8
+
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`."""
         if n < 1:
@@ -100,7 +105,7 @@ class TrainedGenerator:
         if n < 1:
             raise UsageError(f"{n} samples cannot be drawn; ask for 1 or more")
         if classes is None:
-            return in_turn(n, seed, self.classes) if self.classes else None
+            return in_turn(n, seed, self.classes)
         if not self.classes:
             raise UsageError("this generator was trained without classes; leave the class out")
         asked = classes.tolist() if isinstance(classes, Tensor) else classes
@@ -160,9 +165,9 @@ class TrainedGenerator:
         raise UsageError(f"there is no class {wanted!r}; give one from 0 to {self.classes - 1}{known}")
 
 
-def in_turn(n: int, seed: int, classes: int) -> Tensor:
-    """The classes of the seeds `seed`..`seed + n - 1`, each modulo the number of classes: int64 `[n]`."""
-    return (seed % classes + torch.arange(n)) % classes
+def in_turn(n: int, seed: int, classes: int) -> Tensor | None:
+    """The classes of the seeds `seed`..`seed + n - 1`, modulo their number: int64 `[n]`, or None without any."""
+    return (seed % classes + torch.arange(n)) % classes if classes else None
 
 
 def class_names(recorded: object, where: object) -> tuple[str, ...]:

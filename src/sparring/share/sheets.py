@@ -58,7 +58,7 @@ def sheet(
     Points are a scatter.
     """
     words = {"Software": generator.source, "Seeds": f"{seed}..{seed + n - 1}"}
-    columns = generator.classes if classes is None and 2 <= generator.classes <= 16 else 8
+    columns = generator.columns if classes is None else 8
     return png(grid(generator.sample(n, seed=seed, classes=classes, truncation=truncation), columns=columns), words)
 
 

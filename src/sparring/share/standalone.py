@@ -70,9 +70,7 @@ def sample(
     factor, or z within so many deviations where there are no styles.
     """
     z = latents(list(range(seed, seed + n)), network.z_dim, network.z_kind)
-    classes = classes_of(network)
-    if labels is None and classes:
-        labels = in_turn(n, seed, classes)
+    labels = in_turn(n, seed, classes_of(network)) if labels is None else labels
     return render(network, z, labels, truncation=truncation)
 
 
@@ -90,9 +88,7 @@ def sample_files(
     The seed is in the name, and in the PNG with the class and the `source` of the weights.
     """
     rows = ["seed,x,y"]
-    classes = classes_of(network)
-    if labels is None and classes:
-        labels = in_turn(n, seed, classes)
+    labels = in_turn(n, seed, classes_of(network)) if labels is None else labels
     for first in range(0, n, _CHUNK):
         some = slice(first, min(first + _CHUNK, n))
         asked = None if labels is None else labels[some]

@@ -90,7 +90,7 @@ class Keeper:
         """Keep a grid from the same z as every other."""
         session = self._session
         generator = TrainedGenerator(session.state.players[session.bound.recipe.sampler].shown(standing=_STANDING))
-        columns = generator.classes if 2 <= generator.classes <= 16 else 8  # a class a column
+        columns = generator.columns
         images = generator.sample(8 * columns)
         self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, columns=columns, reach=session.reach))
         if self._tracking:

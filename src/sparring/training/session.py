@@ -73,8 +73,8 @@ class Session:
         enough = len(self.split.held_out) >= 2
         places = self.split.held_out if enough else self.split.train
         said = "held out from training" if enough else "the training images (none were held out)"
-        labels = None if self.dataset.labels is None else self.dataset.labels[places]
-        return self.dataset.images(places), labels, {"data": self.dataset.fingerprint[:16], "split": said}
+        origin = {"data": self.dataset.fingerprint[:16], "split": said}
+        return self.dataset.images(places), self.dataset.labels_at(places), origin
 
 
 def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | None) -> Session:

@@ -67,8 +67,9 @@ class Loader:
         if not self._groups:
             return self._in_epochs(numbers, self._indices, 0)
         blocks, within = numbers // len(self._groups), numbers % len(self._groups)
-        orders = {int(b): permutation(len(self._groups), self._seed, "classes", int(b)) for b in blocks.unique()}
-        which = torch.stack([orders[int(b)][k] for b, k in zip(blocks, within, strict=True)])
+        each, place = blocks.unique(return_inverse=True)
+        orders = torch.stack([permutation(len(self._groups), self._seed, "classes", int(b)) for b in each])
+        which = orders[place, within]
         chosen = torch.empty_like(numbers)
         for group in which.unique():
             label, indices = self._groups[int(group)]

@@ -93,7 +93,8 @@ class TwoPlayerGame:
             discriminator = modify(discriminator, packed, told)
             heard = heard or getattr(discriminator, "takes_labels", False)
         if self.conditional and not heard:
-            raise UsageError(f"{self.discriminator} makes a D that takes no labels; add labels=concat, or projection")
+            module = type(discriminator).__module__
+            raise UsageError(f"{module} makes a D that takes no labels; add labels=concat, or projection")
         return {"generator": generator, "discriminator": discriminator}
 
     @property
@@ -108,12 +109,11 @@ class TwoPlayerGame:
         players each moves against the other as it was.
         """
         both = set(turn.players) == {"generator", "discriminator"}
-        known = _TERMS["both" if both else turn.players[0]]
-        unknown = {term.name for term in turn.terms} - {p.name for p in turn.penalties} - known
+        known, play = _TERMS["both" if both else turn.players[0]], _Play(self, turn, batch, ctx)
+        unknown = play.named - known
         if unknown:
             who = " and ".join(turn.players)
             raise UsageError(f"a turn of {who} has no term {min(unknown)!r}; it has {', '.join(sorted(known))}")
-        play = _Play(self, turn, batch, ctx)
         if both:
             return play.both()
         return play.generator() if turn.players == ("generator",) else play.discriminator()
@@ -154,13 +154,11 @@ class _Play:
     def __init__(self, game: TwoPlayerGame, turn: Turn, batch: Batch, ctx: Context) -> None:
         self.game, self.turn, self.batch, self.ctx = game, turn, batch, ctx
         self.wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
-        self.named = {term.name for term in turn.terms}
+        self.named = {term.name for term in turn.terms} - {penalty.name for penalty in turn.penalties}
 
     def discriminator(self) -> dict[str, Tensor]:
         """Reals against fakes made without a graph; G is not on turn."""
-        if all(penalty.of.differentiates == ("real",) for penalty in self.turn.penalties) and len(self.named) == len(
-            self.turn.penalties
-        ):
+        if not self.named and all(penalty.of.differentiates == ("real",) for penalty in self.turn.penalties):
             return self._alone()
         game, awake = self.game, "generator" in self.turn.awake
         _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
@@ -175,10 +173,7 @@ class _Play:
         game._kept = (made, real_logits.detach()) if awake else None
         inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
         values = {"adversarial": self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()}
-        for name, verdict, side in (
-            ("classification", on_real, real),
-            ("fake_classification", on_fake, fake),
-        ):
+        for name, verdict, side in (("classification", on_real, real), ("fake_classification", on_fake, fake)):
             if name in self.named:
                 values[name] = _classes_told(verdict, side)
         return {**values, **self._penalties(inputs)}

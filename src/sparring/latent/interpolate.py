@@ -55,8 +55,7 @@ def interpolate(
         raise UsageError(f"there is no {how!r} walk; use spherical or linear")
     between = slerp if how == "spherical" and generator.z_kind == "normal" else lerp
     stops = torch.cat([generator.latents(1, seed) for seed in seeds])
-    classes = seeds[0] % generator.classes if classes is None and generator.classes else classes
-    labels = generator.labels(len(seeds), classes=classes)
+    labels = generator.labels(len(seeds), classes=generator.labels(1, seeds[0]) if classes is None else classes)
     stops = torch.cat([stops, stops[:1]]) if loop else stops
     z = torch.cat([between(a[None], b[None], k / steps) for a, b in pairwise(stops) for k in range(steps)])
     z = z if loop else torch.cat([z, stops[-1:]])

@@ -43,15 +43,15 @@ def mix(
         raise UsageError(f"there is no layer {wrong[0]}; this generator has 0 (coarse) to {count - 1} (fine)")
     generator.check(truncation)
     seeds = [*rows, *columns]
-    chosen = seeds[0] % generator.classes if classes is None and generator.classes else classes
-    labels = generator.labels(len(seeds), classes=chosen)
+    labels = generator.labels(len(seeds), classes=generator.labels(1, seeds[0]) if classes is None else classes)
     network, device = generator.network, next(generator.network.parameters()).device
     with torch.inference_mode():
         told = () if labels is None else (labels.to(device),)
         styles = network.styles(torch.cat([generator.latents(1, seed) for seed in seeds]).to(device), *told)
         styles = styles if truncation is None else network.truncated(styles, truncation)
         mine, theirs = styles[: len(rows)], styles[len(rows) :]
-        found = [torch.cat([torch.zeros_like(_drawn(network, theirs[:1])), _drawn(network, theirs)])]
+        top = _drawn(network, theirs)
+        found = [torch.cat([torch.zeros_like(top[:1]), top])]
         for style in mine:
             mixed = style.expand(len(columns), -1, -1).clone()
             mixed[:, list(layers)] = theirs[:, list(layers)]
@@ -77,9 +77,7 @@ def layers_named(text: str) -> list[int]:
 
 def table(images: Tensor) -> Image.Image:
     """The images of `mix` as one picture."""
-    rows, columns = images.shape[:2]
-    assert rows
-    return grid(images.flatten(0, 1), columns=columns)
+    return grid(images.flatten(0, 1), columns=images.shape[1])
 
 
 def write_table(images: Tensor, path: str | Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import final
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from sparring.schedule import value
 
 __all__ = ["Player"]
 
+_Pairs: TypeAlias = list[tuple[Tensor, Tensor]]
+
 
 @final
 class Player:
@@ -27,6 +29,7 @@ class Player:
         self.parameters = {key: p for key, p in network.named_parameters() if p.requires_grad}  # others are frozen
         self.optimizer = _optimizer(optim, list(self.parameters.values())) if optim else None
         self.average = copy.deepcopy(network).requires_grad_(False).eval() if ema else None
+        self._averaged, self._copied = _pairs(self.average, network) if self.average is not None else ([], [])
         self._on_turn = True
 
     def take_turn(self, on_turn: bool) -> None:
@@ -69,14 +72,9 @@ class Player:
             return
         halflife = min(value(self.ema.halflife, seen), self.ema.ramp * seen) if self.ema.ramp else self.ema.halflife
         keep = 0.5 ** (images / max(float(value(halflife, seen)), 1e-8))
-        mine, theirs = [], []
-        for (name, average), current in zip(_named(self.average), _tensors(self.network), strict=True):
-            if average.is_floating_point() and not name.endswith(_DIRECTIONS):
-                mine.append(average)
-                theirs.append(current.detach())
-            else:
-                average.copy_(current)
-        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        torch._foreach_lerp_([mine for mine, _ in self._averaged], [theirs for _, theirs in self._averaged], 1 - keep)
+        for mine, theirs in self._copied:
+            mine.copy_(theirs)
 
     def shown(self, *, standing: int | None = None) -> nn.Module:
         """The network that people see, a copy in evaluation mode: the average, or the weights where there is none.
@@ -145,12 +143,15 @@ _DIRECTIONS = ("._u", "._v")
 """Singular vectors of spectral norms: a mean of unit vectors is none."""
 
 
-def _named(network: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*network.named_parameters(), *network.named_buffers()]
-
-
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [tensor for _, tensor in _named(network)]
+def _pairs(average: nn.Module, network: nn.Module) -> tuple[_Pairs, _Pairs]:
+    """The tensors of an average beside those of its network, which keep their places: to be averaged, to be copied."""
+    theirs = {name: tensor.detach() for name, tensor in [*network.named_parameters(), *network.named_buffers()]}
+    averaged: _Pairs = []
+    copied: _Pairs = []
+    for name, mine in [*average.named_parameters(), *average.named_buffers()]:
+        follows = mine.is_floating_point() and not name.endswith(_DIRECTIONS)
+        (averaged if follows else copied).append((mine, theirs[name]))
+    return averaged, copied
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -87,11 +87,11 @@ def _play(table: _Table, turn: Turn) -> None:
         draw = _Draw(table, turn, cursor, part, parts)
         with devices.precision():
             found = state.game.terms(turn, draw, table)
-            loss = torch.stack([weight * found[name] for name, weight in _weights(turn, state.seen)]).sum() / parts
-        loss.backward()
-        told.append({"": loss.detach(), **{name: value.detach() / parts for name, value in found.items()}})
+            loss = torch.stack([weight * found[name] for name, weight in _weights(turn, state.seen)]).sum()
+        (loss / parts if parts > 1 else loss).backward()
+        told.append({"": loss.detach(), **{name: value.detach() for name, value in found.items()}})
         state.drawn = max(state.drawn, draw.cursor)
-    values = {name: torch.stack([one[name] for one in told]).sum() for name in told[0]}
+    values = told[0] if parts == 1 else {name: torch.stack([one[name] for one in told]).mean() for name in told[0]}
     total = values.pop("")
     movers = [state.players[name] for name in turn.players]
     devices.average_(gradient for player in movers for gradient in player.gradients())

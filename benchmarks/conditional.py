@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from clock import at_marks
 
 from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
@@ -96,16 +97,9 @@ def _play(
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=options.seed, device=devices.device)
     yield 0.0, 0, TrainedGenerator(state.players["generator"].shown(), names=dataset.classes)
-    used, marks, begin = 0.0, [options.seconds * mark for mark in MARKS], time.process_time()
-    for played in rounds(bound, loader, seed=options.seed, state=state, devices=devices):
-        now = used + time.process_time() - begin
-        if now < marks[0]:
-            continue
-        marks.pop(0)
+    playing = rounds(bound, loader, seed=options.seed, state=state, devices=devices)
+    for now, played in at_marks(playing, [options.seconds * mark for mark in MARKS]):
         yield now, played.seen, TrainedGenerator(state.players["generator"].shown(), names=dataset.classes)
-        if not marks:
-            return
-        used, begin = now, time.process_time()
 
 
 def _scores(generator: TrainedGenerator, dataset: Dataset, split: Split, n: int) -> dict[str, float]:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from clock import at_marks
 from torch import Tensor, nn
 
 from sparring.data import open_data, split_held_out
@@ -86,20 +86,10 @@ def ours(dataset, indices, devices, seconds, seed, judge) -> Iterator[tuple[floa
     loader = Loader(dataset, indices, seed=seed, mirror=recipe.mirror)
     pace = measure_pace(recipe.bind(dataset.shape, 10, len(indices), 200_000), loader, devices)
     fitted = recipe.bind(dataset.shape, 10, len(indices), pace.images(seconds / devices.threads / 60))
-    used, marks = 0.0, [seconds * mark for mark in MARKS]
-    begin = time.process_time()
-    for played in rounds(fitted, loader, seed=seed, devices=devices):
-        now = used + time.process_time() - begin
-        if now < marks[0]:
-            continue
-        marks.pop(0)
-        player = played.state.players["generator"]
-        images = TrainedGenerator(player.average or player.network).sample(5000)
-        player.network.train()
+    playing = rounds(fitted, loader, seed=seed, devices=devices)
+    for now, played in at_marks(playing, [seconds * mark for mark in MARKS]):
+        images = TrainedGenerator(played.state.players["generator"].shown()).sample(5000)
         yield now, judge(images), images
-        if not marks:
-            return
-        used, begin = now, time.process_time()
 
 
 def baseline(dataset, indices, devices, seconds, seed, judge) -> Iterator[tuple[float, float, Tensor]]:  # type: ignore[no-untyped-def]
@@ -114,32 +104,29 @@ def baseline(dataset, indices, devices, seconds, seed, judge) -> Iterator[tuple[
         for k in (0.99, 0.999)
     ]
     to_d, to_g = (torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (d, g))
-    loss, used, marks = nn.BCEWithLogitsLoss(), 0.0, [seconds * mark for mark in MARKS]
-    begin = time.process_time()
-    while True:
-        order = torch.randperm(len(reals))
-        for batch in order[: len(order) // 64 * 64].view(-1, 64):
-            d.zero_grad()
-            one, zero = torch.ones(64), torch.zeros(64)
-            loss(d(reals[batch]).flatten(), one).backward()
-            fake = g(torch.randn(64, 100, 1, 1))
-            loss(d(fake.detach()).flatten(), zero).backward()
-            to_d.step()
-            g.zero_grad()
-            loss(d(fake).flatten(), one).backward()
-            to_g.step()
-            for average in averages:
-                average.update_parameters(g)
-            now = used + time.process_time() - begin
-            if now < marks[0]:
-                continue
-            marks.pop(0)
-            drawn = [_draw(net) for net in (g, *(average.module for average in averages))]
-            best = min(drawn, key=judge)
-            yield now, judge(best), best
-            if not marks:
-                return
-            used, begin = now, time.process_time()
+    loss = nn.BCEWithLogitsLoss()
+
+    def steps() -> Iterator[None]:
+        while True:
+            order = torch.randperm(len(reals))
+            for batch in order[: len(order) // 64 * 64].view(-1, 64):
+                d.zero_grad()
+                one, zero = torch.ones(64), torch.zeros(64)
+                loss(d(reals[batch]).flatten(), one).backward()
+                fake = g(torch.randn(64, 100, 1, 1))
+                loss(d(fake.detach()).flatten(), zero).backward()
+                to_d.step()
+                g.zero_grad()
+                loss(d(fake).flatten(), one).backward()
+                to_g.step()
+                for average in averages:
+                    average.update_parameters(g)
+                yield
+
+    for now, _ in at_marks(steps(), [seconds * mark for mark in MARKS]):
+        drawn = [_draw(net) for net in (g, *(average.module for average in averages))]
+        best = min(drawn, key=judge)
+        yield now, judge(best), best
 
 
 def _draw(generator: nn.Module) -> Tensor:

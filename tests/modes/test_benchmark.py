@@ -60,7 +60,9 @@ def test_the_same_seed_is_the_same_trial() -> None:
     assert json.dumps(one) != json.dumps(other)
 
 
-@pytest.mark.parametrize(("word", "rounds"), [("gan", 4), ("r3gan", 4), ("wgan", 1)])
+@pytest.mark.parametrize(
+    ("word", "rounds"), [("gan", 4), ("r3gan", 4), ("wgan", 1), ("unrolled", 1), ("unrolled+steps=2", 2)]
+)
 def test_a_trial_lasts_for_its_turns(word: str, rounds: int) -> None:
     """Eight turns are four rounds of a plain recipe, whatever its batch, and one of six turns."""
     short = replace(PROTOCOLS["ring8"]["own"], turns=8)

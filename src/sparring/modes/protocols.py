@@ -157,10 +157,11 @@ def rebased(word: str, protocol: Protocol) -> Recipe:
 
 
 def rounds_of(recipe: Recipe, protocol: Protocol) -> int:
-    """How long a trial of the recipe is."""
+    """How long a trial of the recipe is; D's steps that G looks ahead count as turns, for they cost as much."""
     if protocol.rounds is not None:
         return protocol.rounds
-    return max(protocol.turns // sum(turn.times for turn in recipe.turns), 1)
+    ahead = int(getattr(recipe.game, "keywords", {}).get("unroll", 0))
+    return max(protocol.turns // (sum(turn.times for turn in recipe.turns) + ahead), 1)
 
 
 def packing_of(recipe: Recipe) -> int:

@@ -34,6 +34,8 @@ LEARNS = {
     "projection_gan": (120_000, 0.4),
     "biggan": (120_000, 0.4),
     "stylegan2": (150_000, 0.4),
+    "progan": (150_000, 0.4),
+    "stylegan": (150_000, 0.4),
 }
 """Images, and the share of samples near a mode: the slower learners get a lower bar, ten times a blind G's 3 %."""
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -57,6 +57,8 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
         "gan+augment=ada+discriminator_turns=2",
         "quick+labels=projection+balance=classes+accumulate=2+freeze=1+penalty=lecam:0.1",
         "cgan+network=mirza+penalty=lecam:0.3",
+        "progan+penalty=lecam:0.1",
+        "stylegan+phase=20+augment=ada",
     ],
 )
 def test_every_new_kind_of_state_is_kept(word: str, devices: Devices, folder: Path) -> None:

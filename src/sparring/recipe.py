@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
+from sparring.networks.growing import Growing
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.schedule import Schedule, ends
 
@@ -202,6 +203,9 @@ class Recipe:
     of every class equally often, however many there are. A turn's batch is played in `accumulate` parts, one after the
     other, whose gradients are added up before the step: the memory of one part for the batch of all. Statistics of the
     batch are then those of a part, and running means of penalties move with every part.
+
+    With `growth`, a schedule of levels (see `networks.growing`), players grow while they are trained; when a level
+    begins to be faded in and when it is there, optimisers begin anew, as their moments belong to another network.
     """
 
     name: str
@@ -216,6 +220,7 @@ class Recipe:
     mirror: bool = False
     balanced: bool = False
     accumulate: int = 1
+    growth: Schedule | None = None
     sampler: str = "generator"
 
     def but(self, **changes: Any) -> Recipe:
@@ -268,6 +273,10 @@ class Recipe:
         for player, network in players.items():
             if any(parameter.numel() == 0 for parameter in network.parameters()):
                 raise UsageError(f"{self.name} cannot be built with these parameters (the {player} has an empty layer)")
+            if recipe.growth is not None and not any(isinstance(module, Growing) for module in network.modules()):
+                raise UsageError(
+                    f"the {player} of {self.name} cannot grow; leave it the networks of progan or stylegan"
+                )
         for turn in recipe.turns:
             for penalty in turn.penalties:
                 if penalty.of.turn not in ("any", *turn.players):
@@ -312,6 +321,10 @@ class Context(Protocol):
     @property
     def seen(self) -> int:
         """Real images shown before this round."""
+
+    @property
+    def level(self) -> float | None:
+        """How far the players have grown before this round, or None where they do not grow."""
 
     @property
     def processes(self) -> int:

@@ -6,13 +6,14 @@ on for longer than planned.
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from sparring.errors import UsageError
 
-__all__ = ["Cosine", "Linear", "Schedule", "Steps", "ends", "images_of", "value"]
+__all__ = ["Cosine", "Linear", "Path", "Schedule", "Steps", "ends", "images_of", "value"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,28 @@ class Steps:
         return [value for value, begin in zip(self.values, self.at, strict=True) if seen >= begin][-1]
 
 
-Schedule: TypeAlias = float | Cosine | Linear | Steps
+@dataclass(frozen=True)
+class Path:
+    """Straight lines from `values[i]` at the image `at[i]` to the next; `at` begins with 0 and grows.
+
+    >>> path = Path(values=(0.0, 0.0, 1.0), at=(0, 100, 200))
+    >>> [path(seen) for seen in (50, 150, 1000)]
+    [0.0, 0.5, 1.0]
+    """
+
+    values: tuple[float, ...]
+    at: tuple[float, ...]
+
+    def __call__(self, seen: float) -> float:
+        place = bisect.bisect_right(self.at, seen)
+        if place in (0, len(self.at)):
+            return self.values[max(place - 1, 0)]
+        begin, end = self.at[place - 1], self.at[place]
+        low, high = self.values[place - 1], self.values[place]
+        return low + (high - low) * (seen - begin) / (end - begin)
+
+
+Schedule: TypeAlias = float | Cosine | Linear | Path | Steps
 
 
 def value(schedule: Schedule, seen: float) -> float:
@@ -93,7 +115,7 @@ def ends(schedule: Schedule) -> tuple[float, ...]:
     """
     if isinstance(schedule, int | float):
         return (schedule,)
-    if isinstance(schedule, Steps):
+    if isinstance(schedule, Path | Steps):
         return schedule.values
     return (schedule.start, schedule.end) if isinstance(schedule, Cosine | Linear) else ()
 

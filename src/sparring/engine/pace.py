@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -21,9 +22,13 @@ from sparring.schedule import value
 __all__ = ["Pace", "measure_pace", "out_of_memory"]
 
 
+_MOMENTS = 50
+"""Places of the budget whose costs are averaged."""
+
+
 @dataclass(frozen=True)
 class Pace:
-    """Seconds and floating-point operations of an image, averaged over the schedule of the batch."""
+    """Seconds and floating-point operations of an image, averaged over the budget."""
 
     seconds_per_image: float
     operations_per_image: float
@@ -34,16 +39,36 @@ class Pace:
 
 
 def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, seconds: float = 2.0) -> Pace:
-    """Play a few rounds with the first, the middle and the last batch of the schedule.
+    """Play a few rounds of every stage of growth, with the first, the middle and the last batch of its schedule.
 
     Raises UsageError with the batch that fits if memory runs out.
     """
-    budget = bound.facts.budget
-    batches = sorted({batch_at(bound.recipe, budget * share, devices.world) for share in (0.0, 0.5, 0.999)})
+    stages: dict[float | None, list[float]] = {}
+    for moment in (bound.facts.budget * (i + 0.5) / _MOMENTS for i in range(_MOMENTS)):
+        stages.setdefault(_level(bound, moment), []).append(moment)
+    found = [
+        _pace_of(bound, level, moments, loader, devices, seconds / len(stages)) for level, moments in stages.items()
+    ]
+    return Pace(*(sum(costs) / _MOMENTS for costs in zip(*(pair for pairs in found for pair in pairs), strict=True)))
+
+
+def _level(bound: BoundRecipe, moment: float) -> float | None:
+    """The level that costs what the round at a moment does: one that is faded in is there wholly."""
+    growth = bound.recipe.growth
+    return None if growth is None else float(math.ceil(value(growth, moment)))
+
+
+def _pace_of(
+    bound: BoundRecipe, level: float | None, moments: list[float], loader: Loader, devices: Devices, seconds: float
+) -> list[tuple[float, float]]:
+    """Seconds and operations of an image at each moment of a stage."""
+    stage = replace(bound, recipe=bound.recipe.but(growth=level))
+    ends = (moments[0], moments[len(moments) // 2], moments[-1])
+    batches = sorted({batch_at(bound.recipe, moment, devices.world) for moment in ends})
     samples = []
     for batch in batches:
         try:
-            samples.append(_time(bound, batch, loader, devices, seconds / len(batches)))
+            samples.append(_time(stage, batch, loader, devices, seconds / len(batches)))
         except (RuntimeError, MemoryError, ValueError) as error:
             if not out_of_memory(error):
                 reason = str(error).splitlines()[0]
@@ -53,10 +78,12 @@ def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, second
     else:
         failed = 0
     if failed:  # outside the handler, whose traceback would keep the memory
-        raise UsageError(_advice(bound, failed, loader, devices))
-    per_image = [_interpolate(batches, [s for s, _ in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
-    operations = [_interpolate(batches, [o for _, o in samples], bound, budget * (i + 0.5) / 50) for i in range(50)]
-    return Pace(sum(per_image) / 50, sum(operations) / 50)
+        raise UsageError(_advice(stage, failed, loader, devices))
+    times, operations = zip(*samples, strict=True)
+    return [
+        (_interpolate(batches, times, bound, moment), _interpolate(batches, operations, bound, moment))
+        for moment in moments
+    ]
 
 
 def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seconds: float) -> tuple[float, float]:
@@ -83,7 +110,7 @@ def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seco
     return elapsed / (played * batch), counter.get_total_flops() / (cycle * batch)
 
 
-def _interpolate(batches: list[int], per_image: list[float], bound: BoundRecipe, seen: float) -> float:
+def _interpolate(batches: Sequence[int], per_image: Sequence[float], bound: BoundRecipe, seen: float) -> float:
     """The cost of an image at a moment: costs of a round are linear in the batch between the measured ones."""
     batch = max(int(value(bound.recipe.batch, seen)), 1)
     rounds_cost = [batch_size * cost for batch_size, cost in zip(batches, per_image, strict=True)]

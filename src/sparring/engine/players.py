@@ -66,6 +66,11 @@ class Player:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def begin_anew(self) -> None:
+        """Forget the optimiser's moments."""
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+
     def follow(self, images: int, seen: int) -> None:
         """Move the average towards the weights after a round of so many images, at `seen` in all."""
         if self.average is None or self.ema is None:
@@ -84,7 +89,7 @@ class Player:
         if self.average is None or self.ema is None:
             return copy.deepcopy(self.network).eval()
         if not self.ema.standing:
-            return copy.deepcopy(self.average)
+            return copy.deepcopy(self.average).eval()
         return settled(self.average, min(self.ema.standing, standing or self.ema.standing))
 
     def state(self) -> dict[str, Tensor]:

@@ -61,10 +61,13 @@ def rounds(
                 assert due is not None
                 _play(_Table(bound, loader, devices, state, batch, ordinal, due.players[0]), due)
                 ordinal += 1
+        begins_anew = _stage(recipe, state.seen) != _stage(recipe, state.seen + batch)
         state.seen += batch
         state.round += 1
         for player in state.players.values():
             player.follow(batch, state.seen)
+            if begins_anew:
+                player.begin_anew()
         yield Round(state.round - 1, state.seen, batch, state)
 
 
@@ -72,6 +75,12 @@ def batch_at(recipe: Recipe, seen: float, processes: int = 1) -> int:
     """The global batch after `seen` images; one that follows a schedule is cut to what splits into equal parts."""
     batch, pieces = max(int(value(recipe.batch, seen)), 1), processes * recipe.accumulate
     return max(batch // pieces, 1) * pieces if callable(recipe.batch) else batch
+
+
+def _stage(recipe: Recipe, seen: int) -> tuple[int, int] | None:
+    """Between which levels growing players are after `seen` images."""
+    level = None if recipe.growth is None else value(recipe.growth, seen)
+    return None if level is None else (math.floor(level), math.ceil(level))
 
 
 def _play(table: _Table, turn: Turn) -> None:
@@ -146,6 +155,11 @@ class _Table:
     @property
     def seen(self) -> int:
         return self.state.seen
+
+    @property
+    def level(self) -> float | None:
+        growth = self.bound.recipe.growth
+        return None if growth is None else value(growth, self.state.seen)
 
     @property
     def processes(self) -> int:

@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
 from sparring.games.lookahead import Ahead, Judge, look_ahead
-from sparring.networks.layers import StyleBased, Verdict
+from sparring.networks.growing import grow, seen_at
+from sparring.networks.layers import StyleBased, Verdict, pyramid
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyInputs
 from sparring.recipe import Batch, Context, Turn
@@ -70,7 +71,7 @@ class TwoPlayerGame:
         self.generator, self.discriminator, self.modifiers = generator, discriminator, modifiers
         self.loss, self.conditional, self.together, self.fakes_per_real = loss, conditional, together, fakes_per_real
         self.packing, self.augment, self.unroll = packing, augment, unroll
-        self._channels = 0
+        self._shape: Shape = (0, 0, 0)
         self._state: dict[str, Tensor] = {} if augment is None else augment.begin()
         self._kept: tuple[_Shown, Tensor] | None = None  # fakes with their graph and real logits, within a round
 
@@ -82,7 +83,7 @@ class TwoPlayerGame:
             raise UsageError(
                 "this recipe needs classes, and the data have none; give one folder a class, or choose a recipe without"
             )
-        self._channels = shape[0]
+        self._shape = shape
         told = classes if self.conditional else 0
         packed = (shape[0] * self.packing, *shape[1:])
         generator, discriminator = self.generator(shape, told), self.discriminator(packed, told)
@@ -108,6 +109,9 @@ class TwoPlayerGame:
         Where G is awake in D's turn, G's next turn goes on from those fakes and those reals' logits. In a turn of both
         players each moves against the other as it was.
         """
+        if ctx.level is not None:
+            for network in ctx.players.values():
+                grow(network, ctx.level)
         both = set(turn.players) == {"generator", "discriminator"}
         known, play = _TERMS["both" if both else turn.players[0]], _Play(self, turn, batch, ctx)
         unknown = play.named - known
@@ -267,8 +271,10 @@ class _Play:
             return z, _Shown(_ask(generator, z.view_as(z), labels), labels)
 
     def _reals(self) -> _Shown:
-        labels = self.batch.labels if self.game.conditional else None
-        return self._packed(_Shown(self.batch.real, labels))
+        real, level = self.batch.real, self.ctx.level
+        if level is not None:
+            real = seen_at(real, level, pyramid(self.game._shape).doublings)
+        return self._packed(_Shown(real, self.batch.labels if self.game.conditional else None))
 
     def _packed(self, shown: _Shown) -> _Shown:
         """`[n, c, h, w]` as packs `[n / m, m c, h, w]`."""
@@ -285,7 +291,7 @@ class _Play:
         augment, state = self.game.augment, self.game._state
         if augment is None:
             return packs.view_as(packs)  # not the leaf itself, which profilers cannot hook under autograd.grad
-        images = packs.reshape(-1, self.game._channels, *packs.shape[2:])
+        images = packs.reshape(-1, self.game._shape[0], *packs.shape[2:])
         return augment(images, state, self.ctx.seen, self.batch.z).reshape(packs.shape)
 
     def _verdict(self, shown: _Shown, judge: Judge | None = None) -> Verdict:

@@ -13,20 +13,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear, pad
 
-__all__ = ["EqualConv", "EqualLinear", "active", "blurred", "doubled", "filtered_down", "filtered_up", "normalised"]
+__all__ = [
+    "HE",
+    "EqualConv",
+    "EqualLinear",
+    "active",
+    "blurred",
+    "doubled",
+    "filtered_down",
+    "filtered_up",
+    "normalised",
+    "softened",
+]
+
+HE = math.sqrt(2)
+"""The gain of weights before a leaky ReLU (He et al. 2015)."""
 
 _FILTER = (0.125, 0.375, 0.375, 0.125)
 """[1, 3, 3, 1] with sum 1, along either axis (Karras et al. 2020, appendix B)."""
 
 
 class EqualLinear(nn.Module):
-    """A dense layer `[n, in]` -> `[n, out]`, equalised; with `rate` it learns so many times as fast as the others."""
+    """A dense layer `[n, in]` -> `[n, out]`, equalised; with `rate` it learns so many times as fast as the others.
 
-    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, start: float = 0.0) -> None:
+    `gain` multiplies the weights: sqrt(2) before a leaky ReLU that does not scale its output itself.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, start: float = 0.0, gain: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
         self.bias = nn.Parameter(torch.full((outputs,), start))
-        self.scale, self.rate = rate / math.sqrt(inputs), rate
+        self.scale, self.rate = rate * gain / math.sqrt(inputs), rate
 
     def forward(self, x: Tensor) -> Tensor:
         return linear(x, self.weight * self.scale, self.bias * self.rate)
@@ -35,7 +52,8 @@ class EqualLinear(nn.Module):
 class EqualConv(nn.Module):
     """A convolution, equalised; with `resample` it doubles or halves the size through the filter [1, 3, 3, 1].
 
-    `[n, in, h, w]` -> `[n, out, h', w']`. A halving one is filtered before it strides, a doubling one after it.
+    `[n, in, h, w]` -> `[n, out, h', w']`. A halving one is filtered before it strides, a doubling one after it. `gain`
+    multiplies the weights, as in `EqualLinear`.
     """
 
     def __init__(
@@ -46,11 +64,12 @@ class EqualConv(nn.Module):
         *,
         bias: bool = True,
         resample: Literal["none", "up", "down"] = "none",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.scale, self.resample = 1 / math.sqrt(inputs * kernel**2), resample
+        self.scale, self.resample = gain / math.sqrt(inputs * kernel**2), resample
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * self.scale
@@ -101,6 +120,14 @@ def filtered_down(x: Tensor) -> Tensor:
     down, across = _taps(x, 1.0)
     x = conv2d(x, down, stride=(2, 1), padding=(1, 0), groups=x.shape[1])
     return conv2d(x, across, stride=(1, 2), padding=(0, 1), groups=x.shape[1])
+
+
+def softened(x: Tensor) -> Tensor:
+    """The filter [1, 2, 1] along both axes, zeros around: `[n, c, h, w]` of the same size (Karras et al. 2019, 2)."""
+    taps = torch.tensor((0.25, 0.5, 0.25), dtype=x.dtype, device=x.device)
+    down, across = (taps.view(1, 1, *size).expand(x.shape[1], -1, -1, -1) for size in ((3, 1), (1, 3)))
+    x = conv2d(x, down, padding=(1, 0), groups=x.shape[1])
+    return conv2d(x, across, padding=(0, 1), groups=x.shape[1])
 
 
 def _taps(x: Tensor, gain: float) -> tuple[Tensor, Tensor]:

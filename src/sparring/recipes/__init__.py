@@ -9,6 +9,7 @@ from sparring.recipes.diversity import feature_matching, minibatch_discriminatio
 from sparring.recipes.least_squares import lsgan
 from sparring.recipes.modern import r3gan
 from sparring.recipes.original import gan
+from sparring.recipes.progressive import progan, stylegan
 from sparring.recipes.quick import quick
 from sparring.recipes.smooth import dragan, sngan
 from sparring.recipes.style import stylegan2
@@ -25,10 +26,12 @@ __all__ = [
     "lsgan",
     "minibatch_discrimination",
     "pacgan",
+    "progan",
     "projection_gan",
     "quick",
     "r3gan",
     "sngan",
+    "stylegan",
     "stylegan2",
     "unrolled",
     "wgan",

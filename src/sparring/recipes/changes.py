@@ -29,7 +29,7 @@ from sparring.recipes.players import (
     players,
     unconditional_discriminator,
 )
-from sparring.schedule import Cosine, Linear, Schedule, Steps, ends
+from sparring.schedule import Cosine, Linear, Path, Schedule, Steps, ends
 
 __all__: list[str] = []
 
@@ -235,7 +235,7 @@ def _game(recipe: Recipe) -> Mapping[str, Any]:
 
 def _times(rate: Schedule, facts: Facts, *, factor: float) -> Schedule:
     """A schedule, `factor` times as high."""
-    if isinstance(rate, Steps):
+    if isinstance(rate, Path | Steps):
         return replace(rate, values=tuple(factor * height for height in rate.values))
     if isinstance(rate, Cosine | Linear):
         return replace(rate, start=factor * rate.start, end=factor * rate.end)

@@ -97,7 +97,7 @@ def test_points_do_not_grow() -> None:
 
 
 def test_players_that_cannot_grow_are_refused() -> None:
-    with pytest.raises(UsageError, match="the generator of progan.network=dcgan cannot grow"):
+    with pytest.raises(UsageError, match=r"generator of progan\+network=dcgan cannot grow"):
         recipe_named("progan+network=dcgan").bind((1, 16, 16), 0, images=96, budget=1000)
 
 

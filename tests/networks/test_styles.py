@@ -38,9 +38,9 @@ def test_the_filter_written_out() -> None:
     """[1, 3, 3, 1] along both axes: kept sums, half as many or twice as many rows, zeros around."""
     x = torch.zeros(1, 2, 6, 8, dtype=torch.double)
     x[0, 0, 2, 4], x[0, 1] = 64.0, 1.0
-    spread = blurred(x, (1, 2))
-    assert spread.shape == x.shape
-    assert spread[0, 0, 0:4, 2:6].tolist() == [[a * b for b in (1, 3, 3, 1)] for a in (1, 3, 3, 1)]
+    spread = blurred(x, 2)
+    assert spread.shape == (1, 2, 7, 9)
+    assert spread[0, 0, 1:5, 3:7].tolist() == [[a * b for b in (1, 3, 3, 1)] for a in (1, 3, 3, 1)]
     up = filtered_up(x)
     assert up.shape == (1, 2, 12, 16)
     assert float(up[0, 0].sum()) == pytest.approx(4 * 64)

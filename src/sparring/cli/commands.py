@@ -14,19 +14,19 @@ from rich.table import Table
 
 from sparring import __version__
 from sparring.cli.benchmarks import compare, modes
+from sparring.cli.latent_commands import (
+    Classes,
+    RunFolder,
+    classes_listed,
+    directions,
+    interpolate,
+    mix,
+    project,
+)
 from sparring.cli.train_command import Json, Trust, answer, train_command
-from sparring.errors import SparringError, UsageError
+from sparring.errors import SparringError
 
 __all__ = ["main"]
-
-Classes = Annotated[
-    str | None,
-    Parameter(
-        name="--class",
-        help="A class by name or number, or one for each image, separated by commas; by default all in turn.",
-    ),
-]
-RunFolder = Annotated[Path, Parameter(help="The folder of a run, or of an exported generator.")]
 
 app = App(
     name="sparring",
@@ -37,8 +37,8 @@ app = App(
 )
 
 
-app.command(modes)
-app.command(compare)
+for command in (modes, compare, interpolate, mix, directions, project):
+    app.command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,98 +118,9 @@ def sample(
     from sparring.share.sheets import write_samples
 
     generator = load(run, trust=trust)
-    wanted = _classes(classes, generator.names)
+    wanted = classes_listed(classes, generator.names)
     paths = write_samples(generator, out, n=n, seed=seed, classes=wanted, truncation=truncation)
     answer({"images": [str(path) for path in paths]}, json, f"{n} images and a sheet in {out}")
-
-
-@app.command
-def interpolate(
-    run: RunFolder,
-    /,
-    *,
-    seeds: str,
-    steps: int = 8,
-    how: Literal["spherical", "linear"] = "spherical",
-    classes: Classes = None,
-    truncation: float | None = None,
-    out: Path = Path("interpolation.png"),
-    film: Path | None = None,
-    trust: Trust = (),
-    json: Json = False,
-) -> None:
-    """Walk through latent space from seed to seed, as a strip and as a film.
-
-    Example: `sparring interpolate runs/photos --seeds 1,2,3 --film walk.gif`
-
-    Parameters
-    ----------
-    seeds
-        The images to pass through, such as 1,2,3.
-    steps
-        Steps from one to the next.
-    how
-        Along the sphere (for normal z) or along the straight line.
-    truncation
-        As for sample.
-    out
-        The strip, a PNG.
-    film
-        Also a film: .gif, .webp, .apng, or .mp4 where a codec is installed.
-    """
-    from sparring.latent.interpolate import interpolate as walk
-    from sparring.latent.interpolate import write_film, write_strip
-    from sparring.share.load import load
-
-    generator = load(run, trust=trust)
-    wanted = _classes(classes, generator.names)
-    frames = walk(generator, _numbers(seeds), steps=steps, how=how, classes=wanted, truncation=truncation)
-    written = [write_strip(frames, out, steps=steps)]
-    written += [write_film(frames, film)] if film else []
-    answer({"files": [str(path) for path in written]}, json, "wrote " + " and ".join(map(str, written)))
-
-
-@app.command
-def mix(
-    run: RunFolder,
-    /,
-    *,
-    rows: str,
-    cols: str,
-    layers: str = "0-3",
-    classes: Classes = None,
-    truncation: float | None = None,
-    out: Path = Path("mixing.png"),
-    trust: Trust = (),
-    json: Json = False,
-) -> None:
-    """Mix styles: each row's image with the styles of each column's at some layers, as a table.
-
-    Example: `sparring mix runs/faces --rows 1,2,3 --cols 4,5,6,7 --layers 0-3 --out mixing.png`
-
-    Parameters
-    ----------
-    rows
-        Seeds of the rows, such as 1,2,3.
-    cols
-        Seeds of the columns.
-    layers
-        The layers that come from the columns, 0 the coarsest: 0-3, or 4,5.
-    truncation
-        Draw styles towards their mean by this factor: 0.7 is usual.
-    out
-        The table, a PNG.
-    """
-    from sparring.latent.mix import layers_named, write_table
-    from sparring.latent.mix import mix as mixed
-    from sparring.share.load import load
-
-    generator = load(run, trust=trust)
-    wanted = _classes(classes, generator.names)
-    images = mixed(
-        generator, _numbers(rows), _numbers(cols), layers_named(layers), classes=wanted, truncation=truncation
-    )
-    answer({"file": str(write_table(images, out))}, json, f"wrote {out}")
 
 
 @app.command
@@ -303,20 +214,6 @@ def evaluate(
         truncation=truncation, seed=seed, device=device,
     )  # fmt: skip
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
-
-
-def _classes(text: str | None, names: Sequence[str]) -> list[str] | None:
-    """One class, whose name may have a comma, or several with commas in between."""
-    if text is None:
-        return None
-    return [text] if text in names else [part.strip() for part in text.split(",")]
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{text!r} is no list of seeds; write for example 1,2,3") from None
 
 
 def _fail(sentence: str, code: int) -> None:

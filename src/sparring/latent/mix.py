@@ -14,7 +14,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.pictures import grid, png, to_uint8
 
-__all__ = ["layers_named", "mix", "table", "write_table"]
+__all__ = ["layers_checked", "layers_named", "mix", "table", "write_table"]
 
 
 def mix(
@@ -33,14 +33,11 @@ def mix(
 
     Raises UsageError where the generator has no styles, and for layers that it does not have.
     """
-    count = generator.style_layers
-    if not count:
-        raise UsageError("this generator has no styles to mix; train stylegan2")
+    if not generator.style_layers:
+        raise UsageError("this generator has no styles to mix; train stylegan or stylegan2")
     if not rows or not columns or not layers:
         raise UsageError("a table needs seeds for rows and for columns, and layers; give some of each")
-    wrong = [layer for layer in layers if not 0 <= layer < count]
-    if wrong:
-        raise UsageError(f"there is no layer {wrong[0]}; this generator has 0 (coarse) to {count - 1} (fine)")
+    layers_checked(generator, layers)
     generator.check(truncation)
     seeds = [*rows, *columns]
     labels = generator.labels(len(seeds), classes=generator.labels(1, seeds[0]) if classes is None else classes)
@@ -57,6 +54,15 @@ def mix(
             mixed[:, list(layers)] = theirs[:, list(layers)]
             found.append(_drawn(network, torch.cat([style[None], mixed])))
     return torch.stack(found)
+
+
+def layers_checked(generator: TrainedGenerator, layers: Sequence[int]) -> Sequence[int]:
+    """The layers themselves; raises UsageError for one that the generator does not have."""
+    count = generator.style_layers
+    wrong = [layer for layer in layers if not 0 <= layer < count]
+    if wrong:
+        raise UsageError(f"there is no layer {wrong[0]}; this generator has 0 (coarse) to {count - 1} (fine)")
+    return layers
 
 
 def layers_named(text: str) -> list[int]:

@@ -66,6 +66,10 @@ class StyleBased(nn.Module, ABC):
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
         """Styles drawn towards their mean: at 1 they stay, at 0 all are the mean (Karras et al. 2019, appendix B)."""
 
+    @abstractmethod
+    def style_weights(self, layer: int) -> Tensor:
+        """What a layer multiplies its style by to set its channels, `[numbers, w_dim]`."""
+
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.styles(z, labels))
 

@@ -7,6 +7,7 @@ sets their scale and offset (AdaIN). D is ProGAN's with filtered halvings.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +112,12 @@ class Generator(Growing, StyleBased):
         """Styles of the coarse layers drawn towards their running mean; fine ones stay."""
         coarse, fine = styles[:, :_CUTOFF], styles[:, _CUTOFF:]
         return torch.cat([self.mapping.average.lerp(coarse, psi), fine], 1)
+
+    def style_weights(self, layer: int) -> Tensor:
+        """What a layer multiplies its style by to set scales and offsets, `[2 channels, w_dim]`."""
+        block: Any = self.blocks[layer // 2]
+        entry: EqualLinear = (block.second if layer % 2 else block.first).style
+        return entry.weight * entry.scale
 
     def synthesis(self, styles: Tensor) -> Tensor:
         """Images of styles `[n, layers, w_dim]`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +109,13 @@ class Generator(StyleBased):
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
         """Styles drawn towards their running mean."""
         return self.mapping.average.lerp(styles, psi)
+
+    def style_weights(self, layer: int) -> Tensor:
+        """What a layer multiplies its style by, `[channels, w_dim]`: to scale its inputs, the last one's to paint."""
+        block: Any = self.blocks[min((layer + 1) // 2, len(self.blocks) - 1)]
+        last = layer == self.layers - 1
+        entry: EqualLinear = (block.paint if last else block.first if layer % 2 else block.second).style
+        return entry.weight * entry.scale
 
     def synthesis(self, styles: Tensor) -> Tensor:
         """Images of styles `[n, layers, w_dim]`."""

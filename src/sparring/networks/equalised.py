@@ -17,7 +17,6 @@ __all__ = [
     "HE",
     "EqualConv",
     "EqualLinear",
-    "active",
     "blurred",
     "doubled",
     "filtered_down",
@@ -36,24 +35,36 @@ _FILTER = (0.125, 0.375, 0.375, 0.125)
 class EqualLinear(nn.Module):
     """A dense layer `[n, in]` -> `[n, out]`, equalised; with `rate` it learns so many times as fast as the others.
 
-    `gain` multiplies the weights: sqrt(2) before a leaky ReLU that does not scale its output itself.
+    `gain` multiplies the weights: sqrt(2) before a leaky ReLU that does not scale its output itself. With `active` a
+    leaky ReLU 0.2 times sqrt(2) follows, which keeps the second moment (Karras et al. 2020).
     """
 
-    def __init__(self, inputs: int, outputs: int, *, rate: float = 1.0, start: float = 0.0, gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        rate: float = 1.0,
+        start: float = 0.0,
+        gain: float = 1.0,
+        active: bool = False,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
         self.bias = nn.Parameter(torch.full((outputs,), start))
-        self.scale, self.rate = rate * gain / math.sqrt(inputs), rate
+        self.scale, self.rate, self.active = rate * gain / math.sqrt(inputs), rate, active
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight * self.scale, self.bias * self.rate)
+        lift = HE if self.active else 1.0  # before the leaky ReLU, where it costs no pass of its own
+        x = linear(x, self.weight * (self.scale * lift), self.bias * (self.rate * lift))
+        return leaky_relu(x, 0.2) if self.active else x
 
 
 class EqualConv(nn.Module):
     """A convolution, equalised; with `resample` it doubles or halves the size through the filter [1, 3, 3, 1].
 
     `[n, in, h, w]` -> `[n, out, h', w']`. A halving one is filtered before it strides, a doubling one after it. `gain`
-    multiplies the weights, as in `EqualLinear`.
+    multiplies the weights and `active` adds a leaky ReLU, as in `EqualLinear`.
     """
 
     def __init__(
@@ -65,23 +76,28 @@ class EqualConv(nn.Module):
         bias: bool = True,
         resample: Literal["none", "up", "down"] = "none",
         gain: float = 1.0,
+        active: bool = False,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
-        self.scale, self.resample = gain / math.sqrt(inputs * kernel**2), resample
+        self.scale, self.resample, self.active = gain / math.sqrt(inputs * kernel**2), resample, active
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight * self.scale
+        lift = HE if self.active else 1.0
+        x = self._convolved(x, self.weight * (self.scale * lift), None if self.bias is None else self.bias * lift)
+        return leaky_relu(x, 0.2) if self.active else x
+
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         kernel = weight.shape[2]
         if self.resample == "up":
             x = doubled(x, weight)
-            return x if self.bias is None else x + self.bias[:, None, None]
+            return x if bias is None else x + bias[:, None, None]
         if self.resample == "down" and kernel == 1:
-            return conv2d(filtered_down(x), weight, self.bias)
+            return conv2d(filtered_down(x), weight, bias)
         if self.resample == "down":
-            return conv2d(blurred(x, 2), weight, self.bias, stride=2)
-        return conv2d(x, weight, self.bias, padding=kernel // 2)
+            return conv2d(blurred(x, 2), weight, bias, stride=2)
+        return conv2d(x, weight, bias, padding=kernel // 2)
 
 
 def doubled(x: Tensor, weight: Tensor) -> Tensor:
@@ -89,11 +105,6 @@ def doubled(x: Tensor, weight: Tensor) -> Tensor:
     if weight.shape[2] == 1:
         return filtered_up(conv2d(x, weight))
     return blurred(conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1, gain=4)
-
-
-def active(x: Tensor) -> Tensor:
-    """Leaky ReLU 0.2 times sqrt(2), which keeps the second moment of its input."""
-    return leaky_relu(x, 0.2) * math.sqrt(2)
 
 
 def normalised(x: Tensor) -> Tensor:

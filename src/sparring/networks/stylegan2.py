@@ -2,7 +2,7 @@
 
 G maps z to a style w for every layer, which scales the inputs of that layer's convolution; outputs are scaled back to
 unit variance by the weights alone. Noise enters after every convolution. D is a residual network that may look at the
-standard deviation of groups of images.
+standard deviation of groups of images. Weights lie channels-last, which is faster on a CPU.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, one_hot
+from torch.nn.functional import conv2d, leaky_relu, one_hot
 
-from sparring.networks.equalised import EqualConv, EqualLinear, active, doubled, filtered_down, filtered_up, normalised
+from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
 from sparring.networks.layers import StyleBased, Verdict, pyramid
 from sparring.networks.modifiers import MinibatchDeviation
 
@@ -36,7 +36,7 @@ class Mapping(nn.Module):
         self.classes = classes
         self.embedding = EqualLinear(classes, dim) if classes else None
         sizes = [z_dim + (dim if classes else 0), *[dim] * layers]
-        self.layers = nn.ModuleList([EqualLinear(a, b, rate=rate) for a, b in pairwise(sizes)])
+        self.layers = nn.ModuleList([EqualLinear(a, b, rate=rate, active=True) for a, b in pairwise(sizes)])
         self.average: Tensor
         self.register_buffer("average", torch.zeros(dim))
 
@@ -47,7 +47,7 @@ class Mapping(nn.Module):
             parts.append(normalised(self.embedding(known)))
         x = torch.cat(parts, 1)
         for layer in self.layers:
-            x = active(layer(x))
+            x = layer(x)
         if self.training:
             with torch.no_grad():
                 self.average.copy_(x.mean(0).lerp(self.average, 0.995))
@@ -94,6 +94,7 @@ class Generator(StyleBased):
                 _Block(widths[level - 1] if level else 0, outputs, w_dim, size, shape[0] if paints else 0, architecture)
             )
         self.layers = 2 * sizes.doublings + 2
+        self.to(memory_format=torch.channels_last)
 
     def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """A style for every layer, `[n, layers, w_dim]`; in training some images have two, one after the other."""
@@ -173,8 +174,9 @@ class _Styled(nn.Module):
         x = x * scale[:, :, None, None]
         x = doubled(x, self.weight) if self.up else conv2d(x, self.weight, padding=1)
         noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device, dtype=x.dtype) if self.training else self.noise
-        x = x * norms[:, :, None, None] + noise * self.strength
-        return active(x + self.bias[:, None, None])
+        # The leaky ReLU's factor sqrt(2) goes to what it is applied to, where it costs no pass over the features.
+        x = torch.addcmul(noise * (self.strength * HE), x, (norms * HE)[:, :, None, None])
+        return leaky_relu(x + (self.bias * HE)[:, None, None], 0.2)
 
 
 class _Paint(nn.Module):
@@ -216,27 +218,30 @@ class Discriminator(nn.Module):
         sizes = pyramid(shape)
         widths = _widths(width, most, sizes.doublings)
         self.deviation, self.skip = MinibatchDeviation(group), architecture == "skip"
-        self.entries = nn.ModuleList([EqualConv(shape[0], w, 1) for w in (widths if self.skip else widths[:1])])
+        self.entries = nn.ModuleList(
+            [EqualConv(shape[0], w, 1, active=True) for w in (widths if self.skip else widths[:1])]
+        )
         self.blocks = nn.ModuleList([_Halving(a, b, architecture == "residual") for a, b in pairwise(widths)])
         last = widths[-1]
-        self.last = EqualConv(last + 1, last)
-        self.dense = EqualLinear(last * math.prod(sizes.base), last)
+        self.last = EqualConv(last + 1, last, active=True)
+        self.dense = EqualLinear(last * math.prod(sizes.base), last, active=True)
         self.head = EqualLinear(last, last if classes else 1)
         self.mapping = Mapping(0, classes, last, layers=mapping_layers) if classes else None
+        self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The output of every block, `[n, c, h, w]`, and of the first dense layer, `[n, c]`."""
         image, found = x, []
-        x = active(self.entries[0](x))
+        x = self.entries[0](x)
         for level, block in enumerate(self.blocks, start=1):
             x = block(x)
             if self.skip:
                 image = filtered_down(image)
-                x = x + active(self.entries[level](image))
+                x = x + self.entries[level](image)
             found.append(x)
         deviation = self.deviation(x.flatten(1))[:, :, None, None].expand(-1, 1, *x.shape[2:])
-        x = active(self.last(torch.cat([x, deviation], 1)))
-        return [*found, active(self.dense(x.flatten(1)))]
+        x = self.last(torch.cat([x, deviation], 1))
+        return [*found, self.dense(x.flatten(1))]
 
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
@@ -254,12 +259,12 @@ class _Halving(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
         super().__init__()
-        self.same = EqualConv(inputs, inputs)
-        self.down = EqualConv(inputs, outputs, resample="down")
+        self.same = EqualConv(inputs, inputs, active=True)
+        self.down = EqualConv(inputs, outputs, resample="down", active=True)
         self.short = EqualConv(inputs, outputs, 1, bias=False, resample="down") if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = active(self.down(active(self.same(x))))
+        h: Tensor = self.down(self.same(x))
         return h if self.short is None else (h + self.short(x)) * math.sqrt(0.5)
 
 

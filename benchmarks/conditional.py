@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.split import Split
 from sparring.engine.devices import Devices
+from sparring.engine.pace import measure_pace
 from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
@@ -89,11 +89,8 @@ def _play(
     recipe = recipe_named(word)
     loader = Loader(dataset, split.train, seed=options.seed, mirror=recipe.mirror, balanced=recipe.balanced)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
-    trial, begin = recipe.bind(*facts, budget=100_000), time.process_time()
-    for played in rounds(trial, loader, seed=options.seed, devices=devices):
-        if time.process_time() - begin > 6 and played.seen:
-            break
-    budget = int(options.seconds * played.seen / (time.process_time() - begin))
+    pace = measure_pace(recipe.bind(*facts, budget=100_000), loader, devices, seconds=6.0)
+    budget = int(options.seconds / pace.seconds_per_image)
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=options.seed, device=devices.device)
     yield 0.0, 0, TrainedGenerator(state.players["generator"].shown(), names=dataset.classes)

@@ -30,7 +30,9 @@ class LabelledGenerator(nn.Module):
     """A generator of `[z, embedding of the label]`; `network` makes it for an input of `z_dim + dim` numbers.
 
     With a one-hot label the first layer would learn a vector for each class as well; here its size does not depend on
-    the number of classes, so that a generator can be taken to other ones.
+    the number of classes, so that a generator can be taken to other ones. Embeddings begin with length 1, as a one-hot
+    label has: of the length of z, they weigh as much as it, and under a D that is not told the label G learns one image
+    a class.
     """
 
     takes_labels = True
@@ -47,6 +49,7 @@ class LabelledGenerator(nn.Module):
         super().__init__()
         self.classes, self.z_dim = classes, z_dim
         self.embedding = nn.Embedding(classes, dim)
+        nn.init.normal_(self.embedding.weight, 0.0, dim**-0.5)
         self.network: Any = network(shape, 0, z_dim=z_dim + dim)
         self.z_kind = self.network.z_kind
 

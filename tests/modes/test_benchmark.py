@@ -177,6 +177,7 @@ def test_no_evidence_is_said() -> None:
 
 def test_one_value_has_no_interval() -> None:
     assert math.isnan(Mean.of([3.0]).low)
+    assert (Mean.of([0.1, 0.9], 1.0).low, Mean.of([0.1, 0.9], 1.0).high) == (0.0, 1.0)  # no share beyond either
     assert math.isnan(Mean.of([3.0, math.nan]).value)
 
 

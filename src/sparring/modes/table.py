@@ -40,20 +40,20 @@ def _measures_of(data: str) -> dict[str, tuple[str, Callable[[ModeCount], float]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over seeds with its 95 % interval (Student's t); NaN where a seed has no number."""
+    """A mean over seeds with its 95 % interval (Student's t, as far as possible); NaN where a seed has no number."""
 
     value: float
     low: float
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Mean:
-        """From at least one value; a single one has no interval."""
+    def of(cls, values: Sequence[float], most: float = math.inf) -> Mean:
+        """From at least one value, none of them below 0 or above `most`; a single one has no interval."""
         mean = statistics.fmean(values)
         if len(values) < 2 or math.isnan(mean):
             return cls(mean, math.nan, math.nan)
         reach = student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-        return cls(mean, mean - reach, mean + reach)
+        return cls(mean, max(mean - reach, 0.0), min(mean + reach, most))
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,13 @@ def summarise(data: str, protocol: Protocol, trials: Sequence[Trial], control: M
         if better and word != BASELINE and BASELINE in values
     }
     corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
+    most = {"captured": float(trials[0].count.modes), "near": 1.0}
     rows = [
         Row(
             word,
             seeds=len(values[word]["captured"]),
             diverged=sum(t.diverged for t in trials if t.recipe == word),
-            means={name: Mean.of(found) for name, found in values[word].items()},
+            means={name: Mean.of(found, most.get(name, math.inf)) for name, found in values[word].items()},
             better={name: p for (who, name), p in corrected.items() if who == word},
         )
         for word in words

@@ -25,7 +25,7 @@ from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.split import Split
 from sparring.engine.devices import Devices
-from sparring.engine.pace import measure_pace
+from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
@@ -90,7 +90,7 @@ def _play(
     loader = Loader(dataset, split.train, seed=options.seed, mirror=recipe.mirror, balanced=recipe.balanced)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     pace = measure_pace(recipe.bind(*facts, budget=100_000), loader, devices, seconds=6.0)
-    budget = int(options.seconds / pace.seconds_per_image)
+    budget = affordable(lambda images: recipe.bind(*facts, budget=images), pace, options.seconds / 60)
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=options.seed, device=devices.device)
     yield 0.0, 0, TrainedGenerator(state.players["generator"].shown(), names=dataset.classes)

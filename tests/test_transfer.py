@@ -11,9 +11,10 @@ import torch
 
 import sparring as sp
 from sparring.console import display
-from sparring.engine.checkpoint import checkpoints, read
+from sparring.engine.checkpoint import Checkpoint, checkpoints, read
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
+from sparring.engine.state import State
 from sparring.errors import FileUnusableError, UsageError
 from sparring.recipe_file import to_json
 from sparring.training.session import Wish, begin, prepare
@@ -74,14 +75,26 @@ def test_other_classes_keep_everything_but_their_tables(first: tuple[sp.Run, Pat
 
 
 @pytest.mark.parametrize("name", [n for n in sp.recipes.__all__ if n != "unrolled"])
-def test_a_recipe_for_another_budget_is_that_recipe(name: str, tmp_path: Path) -> None:
+def test_a_recipe_for_another_budget_is_that_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run hands on, stretched, is what the recipe would have been for the new budget."""
     recipe = small(name)
     run = sp.Run(tmp_path)
     run.__dict__["card"] = {"recipe": to_json(recipe.bind((1, 16, 16), 3, 96, 5_000))}
+    monkeypatch.setattr(sp.Run, "checkpoint", Checkpoint(tmp_path, 100, ""))
     stretched = recipe_of(run, 400_000).bind((1, 16, 16), 3, 96, 400_000)
     fresh = recipe.bind((1, 16, 16), 3, 96, 400_000)
     assert same_numbers(to_json(stretched), to_json(fresh))
+
+
+@pytest.mark.parametrize("name", ["progan", "stylegan"])
+def test_what_has_grown_does_not_grow_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = sp.Run(tmp_path)
+    run.__dict__["card"] = {"recipe": to_json(small(name).bind((1, 16, 16), 3, 96, 5_000))}
+    monkeypatch.setattr(sp.Run, "checkpoint", Checkpoint(tmp_path, 4_900, ""))
+    fitted = recipe_of(run, 400_000).bind((1, 32, 32), 3, 96, 400_000)
+    state = State(fitted, seed=0, device=torch.device("cpu"))
+    assert fitted.recipe.growth is None
+    assert state.players["generator"].network.level == 3.0
 
 
 def same_numbers(one: Any, two: Any) -> bool:

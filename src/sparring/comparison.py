@@ -25,7 +25,7 @@ from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
-from sparring.engine.pace import measure_pace
+from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
@@ -219,7 +219,8 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
     facts = (dataset.shape, len(dataset.classes), len(train))
     budget = setting.images or 0
     if setting.minutes is not None:
-        budget = measure_pace(recipe.bind(*facts, budget=200_000), loader, devices).images(setting.minutes)
+        pace = measure_pace(recipe.bind(*facts, budget=200_000), loader, devices)
+        budget = affordable(lambda images: recipe.bind(*facts, budget=images), pace, setting.minutes)
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=seed, device=devices.device)
     diverged = False

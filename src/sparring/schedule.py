@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from sparring.errors import UsageError
@@ -80,6 +81,10 @@ class Path:
 
     values: tuple[float, ...]
     at: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(self.at) or self.at[:1] != (0.0,) or not all(a < b for a, b in pairwise(self.at)):
+            raise UsageError(f"a path of {self.values} at {self.at} cannot be; give one place a value, growing from 0")
 
     def __call__(self, seen: float) -> float:
         place = bisect.bisect_right(self.at, seen)

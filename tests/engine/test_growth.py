@@ -16,6 +16,9 @@ from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.errors import UsageError
+from sparring.networks import progan
+from sparring.networks.conditioning import LabelledDiscriminator
+from sparring.networks.growing import grow
 from sparring.recipe import BoundRecipe
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import Path, Steps
@@ -71,6 +74,26 @@ def test_minutes_count_every_stage(monkeypatch: pytest.MonkeyPatch, devices: Dev
     assert found.seconds_per_image == pytest.approx((60 * 1 + 120 * 10 + 220 * 100) / 400, rel=0.05)
 
 
+def test_minutes_become_the_budget_that_takes_them(monkeypatch: pytest.MonkeyPatch, devices: Devices) -> None:
+    """Phases of a fixed length: a longer run spends more of its time at the costly level."""
+
+    def cost(stage: BoundRecipe, batch: int, *_: object) -> tuple[float, float]:
+        return 10.0 ** float(stage.recipe.growth), 0.0  # type: ignore[arg-type]
+
+    def fitted(budget: int) -> BoundRecipe:
+        return growing(budget, phase=100)
+
+    monkeypatch.setattr(pace, "_time", cost)
+    measured = pace.measure_pace(fitted(1000), noise_loader((1, 16, 16)), devices)
+    for budget in (300, 1000, 20_000):
+        seconds = sum(
+            10.0 ** math.ceil(float(Path((0, 0, 1, 1, 2), (0, 100, 200, 300, 400))(k))) for k in range(budget)
+        )
+        assert pace.affordable(fitted, measured, seconds / 60 / 0.97) == pytest.approx(budget, rel=0.05)
+    left = measured.over(fitted(1000), 500)
+    assert left.seconds_per_image == pytest.approx(100)
+
+
 def test_phases_are_the_papers_unless_the_run_is_short() -> None:
     long = growing(budget=25_000_000).recipe.growth
     assert isinstance(long, Path)
@@ -90,6 +113,41 @@ def test_style_gan_learns_faster_when_it_makes_larger_images() -> None:
     levels = {seen: 4 * 2 ** math.ceil(growth(seen + 1)) for seen in range(0, 1200, 50)}
     for seen, size in levels.items():
         assert rate(seen + 1) == pytest.approx(1e-3 * {256: 2.0, 128: 1.5}.get(size, 1.0)), seen
+
+
+@pytest.mark.parametrize("phase", [0, -5, math.nan])
+def test_phases_that_cannot_be(phase: float) -> None:
+    with pytest.raises(UsageError, match="a phase of"):
+        growing(phase=phase)
+
+
+@pytest.mark.parametrize(("values", "at"), [((0.0,), (0.0, 1.0)), ((0.0, 1.0), (1.0, 2.0)), ((0.0, 1.0), (0.0, 0.0))])
+def test_paths_that_cannot_be(values: tuple[float, ...], at: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="cannot be; give one place a value"):
+        Path(values, at)
+
+
+def test_the_first_samples_are_of_the_first_level(devices: Devices) -> None:
+    state = State(growing(), seed=0, device=devices.device)
+    images = TrainedGenerator(state.players["generator"].shown()).sample(2)
+    assert torch.equal(images, images[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+
+
+@pytest.mark.parametrize("name", ["progan", "stylegan", "stylegan2"])
+def test_players_of_styles_play_in_half_precision(name: str, monkeypatch: pytest.MonkeyPatch, devices: Devices) -> None:
+    """As on a GPU that has bfloat16."""
+    monkeypatch.setattr(devices, "precision", lambda: torch.autocast("cpu", torch.bfloat16))
+    fitted = getattr(recipes, name)(width=4, most=8, z_dim=6, batch=8).bind((1, 16, 16), 0, images=96, budget=100)
+    state = State(fitted, seed=0, device=devices.device)
+    for _ in rounds(fitted, noise_loader((1, 16, 16)), state=state, devices=devices, until=100):
+        pass
+    assert state.not_finite() is None
+
+
+def test_label_pictures_shrink_with_what_they_are_beside() -> None:
+    judge = LabelledDiscriminator((1, 16, 16), 3, network=lambda shape, _: progan.Discriminator(shape, width=2, most=4))
+    grow(judge, 1.0)
+    assert judge(torch.randn(3, 1, 8, 8), torch.tensor([0, 1, 2])).logits.shape == (3,)
 
 
 def test_points_do_not_grow() -> None:

@@ -66,7 +66,9 @@ def copy_progan_generator(networks: Any, ours: Any) -> Any:
     theirs = networks.progan.GNet(Z + ours.classes, widths[0])
     for width in widths[1 : ours.top + 1]:
         theirs.addScale(width)
-    pairs = [(theirs.formatLayer, ours.entry), (theirs.groupScale0[0], ours.first)]
+    # Theirs has a bias for each number of the first layer, the authors' code and ours one for each channel.
+    copy(theirs.formatLayer, ours.entry.weight * ours.entry.scale, ours.bias.repeat_interleave(16))
+    pairs = [(theirs.groupScale0[0], ours.first)]
     for other, block in zip(theirs.scaleLayers, ours.blocks, strict=False):
         pairs += [(other[0], block.up), (other[1], block.same)]
     pairs += list(zip(theirs.toRGBLayers, ours.paints, strict=False))

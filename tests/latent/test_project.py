@@ -14,7 +14,7 @@ from PIL import Image
 from sparring.data.single import read_image
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, UsageError
-from sparring.latent.project import _distance, _ramp, project, write_projection
+from sparring.latent.project import _distance, _ramp, _spread, project, write_projection
 from sparring.networks import dcgan, mlp, stylegan2
 from sparring.tensorfile import read_safetensors
 
@@ -71,10 +71,26 @@ def test_the_distance_looks_at_every_size() -> None:
     assert float(_distance(board.expand(1, 1, -1, -1), zero)) == pytest.approx(1 / 3)
 
 
+def test_styles_are_shaken_as_far_as_they_spread() -> None:
+    """sigma^2 = E |w - mean|^2 (Karras et al. 2020, appendix D): of both numbers together, not of each."""
+    torch.manual_seed(0)
+    generator = TrainedGenerator(stylegan2.Generator((3, 16, 16), width=4, most=8, z_dim=64, mapping_layers=2))
+    with torch.no_grad():
+        styles = generator.network.styles(generator.latents(1024))[:, 0]
+    expected = (styles - styles.mean(0)).square().sum(1).mean().sqrt()
+    assert float(_spread(generator)) == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_one_step_is_a_step(styled: TrainedGenerator) -> None:
+    target = styled.sample(1, seed=5)[0]
+    one, two = (project(styled, target, steps=1, candidates=2, rate=rate) for rate in (0.01, 0.1))
+    assert not torch.equal(one.latents, two.latents)
+
+
 def test_the_rate_rises_and_falls() -> None:
     assert [_ramp(share) for share in (0.0, 0.025, 0.05, 0.75)] == pytest.approx([0, 0.5, 1, 1])
     assert _ramp(0.875) == pytest.approx(0.5)
-    assert _ramp(0.999) < 1e-4
+    assert _ramp(1.0) < 1e-4
 
 
 def test_everything_is_written(styled: TrainedGenerator, tmp_path: Path) -> None:
@@ -94,7 +110,7 @@ def test_what_cannot_be_projected(styled: TrainedGenerator, tmp_path: Path) -> N
     plain = TrainedGenerator(dcgan.Generator((1, 16, 16), width=4, z_dim=6))
     with pytest.raises(UsageError, match=r"no styles, so no space w\+"):
         project(plain, torch.zeros(1, 16, 16, dtype=torch.uint8), space="w+")
-    with pytest.raises(UsageError, match="0 steps"):
+    with pytest.raises(UsageError, match="0 steps at"):
         project(plain, torch.zeros(1, 16, 16, dtype=torch.uint8), steps=0)
     with pytest.raises(UsageError, match="points are not projected"):
         project(TrainedGenerator(mlp.Generator((2, 1, 1), z_dim=2)), torch.zeros(2, 1, 1))

@@ -137,7 +137,7 @@ def directions(
     n
         How many, the strongest first: a row each.
     seed
-        The image in the middle of every row.
+        The image in the middle of every row (of an odd number of steps).
     reach
         How far to go either way, in standard deviations.
     steps
@@ -149,14 +149,17 @@ def directions(
     out
         The picture, a PNG.
     """
-    from sparring.latent.directions import factorised, principal, walk, write_sheet
+    from sparring.latent.directions import factorised, principal, walk, walk_checked, write_sheet
     from sparring.latent.mix import layers_named
     from sparring.share.load import load
 
     generator = load(run, trust=trust)
     chosen = None if layers is None else layers_named(layers)
-    found = principal(generator, n) if method == "pca" else factorised(generator, n, layers=chosen)
     wanted = classes_listed(classes, generator.names)
+    walk_checked(steps, reach)
+    generator.check(truncation)
+    generator.labels(1, seed, classes=wanted)
+    found = principal(generator, n, classes=wanted) if method == "pca" else factorised(generator, n, layers=chosen)
     images = walk(
         generator, found, seed=seed, reach=reach, steps=steps, layers=chosen, classes=wanted, truncation=truncation
     )

@@ -19,7 +19,7 @@ __all__ = ["read_image"]
 
 
 def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
-    """A file as uint8 `[c, h, w]`: scaled and cropped at the centre as the images of a folder are.
+    """A file as uint8 `[c, h, w]`: scaled so that the short side fits, and cropped at the centre.
 
     Raises DataError for what is no readable image.
     """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,39 +18,81 @@ from sparring.engine.rounds import batch_at, rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.recipe import BoundRecipe
-from sparring.schedule import value
+from sparring.schedule import Schedule, ends, value
 
-__all__ = ["Pace", "measure_pace", "out_of_memory"]
+__all__ = ["Pace", "affordable", "measure_pace", "out_of_memory"]
+
+_Costs: TypeAlias = tuple[Sequence[int], Sequence[float], Sequence[float]]
 
 
 _MOMENTS = 50
 """Places of the budget whose costs are averaged."""
+_TRIES = 20
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds and floating-point operations of an image, averaged over the budget."""
+    """Seconds and floating-point operations of an image, averaged over the budget.
+
+    `measured` are those of each level of growth (None where nothing grows) at some batches.
+    """
 
     seconds_per_image: float
     operations_per_image: float
+    measured: Mapping[float | None, _Costs] = field(default_factory=dict)
 
     def images(self, minutes: float) -> int:
         """The images that fit into so many minutes, with 3 % for grids, logs and checkpoints."""
         return max(int(minutes * 60 * 0.97 / self.seconds_per_image), 1)
 
+    def over(self, bound: BoundRecipe, begin: int = 0) -> Pace:
+        """The same costs averaged over another budget, or over what is left of one after `begin` images."""
+        if not self.measured:
+            return self
+        begin = min(begin, bound.facts.budget - 1)
+        found = []
+        for k in range(_MOMENTS):
+            moment = begin + (bound.facts.budget - begin) * (k + 0.5) / _MOMENTS
+            batches, seconds, operations = self.measured[_level(bound, moment)]
+            found.append([_interpolate(batches, costs, bound, moment) for costs in (seconds, operations)])
+        seconds_each, operations_each = (sum(costs) / _MOMENTS for costs in zip(*found, strict=True))
+        return Pace(seconds_each, operations_each, self.measured)
+
+
+def affordable(bind: Callable[[int], BoundRecipe], pace: Pace, minutes: float) -> int:
+    """The budget that takes so many minutes, where what an image costs depends on the budget."""
+    budget = pace.images(minutes)
+    for _ in range(_TRIES):
+        wanted = pace.over(bind(budget)).images(minutes)
+        if abs(wanted - budget) <= 0.01 * budget:
+            break
+        budget = max(round(math.sqrt(wanted * budget)), 1)  # between both, because a larger one costs more an image
+    return budget
+
 
 def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, seconds: float = 2.0) -> Pace:
-    """Play a few rounds of every stage of growth, with the first, the middle and the last batch of its schedule.
+    """Play a few rounds at every level of growth, with the first, the middle and the last batch of its time.
 
     Raises UsageError with the batch that fits if memory runs out.
     """
-    stages: dict[float | None, list[float]] = {}
-    for moment in (bound.facts.budget * (i + 0.5) / _MOMENTS for i in range(_MOMENTS)):
-        stages.setdefault(_level(bound, moment), []).append(moment)
-    found = [
-        _pace_of(bound, level, moments, loader, devices, seconds / len(stages)) for level, moments in stages.items()
-    ]
-    return Pace(*(sum(costs) / _MOMENTS for costs in zip(*(pair for pairs in found for pair in pairs), strict=True)))
+    moments: dict[float | None, list[float]] = {level: [] for level in _levels(bound.recipe.growth)}
+    for k in range(_MOMENTS):
+        moment = bound.facts.budget * (k + 0.5) / _MOMENTS
+        moments[_level(bound, moment)].append(moment)
+    share = seconds / len(moments)
+    measured = {
+        level: _costs(bound, level, found or [bound.facts.budget], loader, devices, share)
+        for level, found in moments.items()
+    }
+    return Pace(0.0, 0.0, measured).over(bound)
+
+
+def _levels(growth: Schedule | None) -> list[float | None]:
+    """All levels that a schedule passes, whatever the budget."""
+    if growth is None:
+        return [None]
+    passed = ends(growth)
+    return [float(level) for level in range(math.ceil(min(passed)), math.ceil(max(passed)) + 1)]
 
 
 def _level(bound: BoundRecipe, moment: float) -> float | None:
@@ -58,13 +101,13 @@ def _level(bound: BoundRecipe, moment: float) -> float | None:
     return None if growth is None else float(math.ceil(value(growth, moment)))
 
 
-def _pace_of(
+def _costs(
     bound: BoundRecipe, level: float | None, moments: list[float], loader: Loader, devices: Devices, seconds: float
-) -> list[tuple[float, float]]:
-    """Seconds and operations of an image at each moment of a stage."""
+) -> _Costs:
+    """Batches, and seconds and operations of an image at each, at one level."""
     stage = replace(bound, recipe=bound.recipe.but(growth=level))
-    ends = (moments[0], moments[len(moments) // 2], moments[-1])
-    batches = sorted({batch_at(bound.recipe, moment, devices.world) for moment in ends})
+    marks = (moments[0], moments[len(moments) // 2], moments[-1])
+    batches = sorted({batch_at(bound.recipe, moment, devices.world) for moment in marks})
     samples = []
     for batch in batches:
         try:
@@ -80,10 +123,7 @@ def _pace_of(
     if failed:  # outside the handler, whose traceback would keep the memory
         raise UsageError(_advice(stage, failed, loader, devices))
     times, operations = zip(*samples, strict=True)
-    return [
-        (_interpolate(batches, times, bound, moment), _interpolate(batches, operations, bound, moment))
-        for moment in moments
-    ]
+    return batches, times, operations
 
 
 def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seconds: float) -> tuple[float, float]:

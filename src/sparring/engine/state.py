@@ -11,7 +11,9 @@ from torch import Tensor
 from sparring.chance import seed_of
 from sparring.engine.players import Player
 from sparring.errors import FileUnusableError
+from sparring.networks.growing import grow
 from sparring.recipe import BoundRecipe
+from sparring.schedule import value
 
 __all__ = ["Notes", "State"]
 
@@ -24,9 +26,13 @@ class State:
         facts, recipe = bound.facts, bound.recipe
         torch.manual_seed(seed_of(seed, "weights"))
         self.game = recipe.game()
+        networks = self.game.build(facts.shape, facts.classes)
+        if recipe.growth is not None:
+            for network in networks.values():
+                grow(network, value(recipe.growth, 0))
         self.players = {
             name: Player(name, network.to(device), recipe.optims.get(name), recipe.emas.get(name))
-            for name, network in self.game.build(facts.shape, facts.classes).items()
+            for name, network in networks.items()
         }
         for key, tensor in self.game.state.items():
             self.game.state[key] = tensor.to(device)

@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from sparring.chance import latents
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.mix import layers_checked
-from sparring.networks.layers import StyleBased
 from sparring.pictures import grid, png, to_uint8
 
-__all__ = ["Directions", "factorised", "principal", "sheet", "walk", "write_sheet"]
+__all__ = ["Directions", "factorised", "principal", "sheet", "walk", "walk_checked", "write_sheet"]
 
 
 @dataclass(frozen=True)
@@ -37,60 +37,61 @@ class Directions:
         return len(self.vectors)
 
 
-def principal(generator: TrainedGenerator, k: int = 6, *, n: int = 8192, seed: int = 0) -> Directions:
+def principal(
+    generator: TrainedGenerator, k: int = 6, *, n: int = 4096, seed: int = 0, classes: ClassChoice | None = None
+) -> Directions:
     """Principal components of styles, of n seeds; without styles, of the first layer (GANSpace, sections 2.1 and 2.2).
 
-    In the second case a direction of z is what best explains a component, by least squares. Raises UsageError for more
-    directions than there are dimensions.
+    In the second case a direction of z is what best explains a component, by least squares. What a class does is left
+    out: each counts from its own mean. Raises UsageError for more directions than there are dimensions.
     """
     _check(generator, k)
-    network, device = generator.network, _device(generator)
-    z = latents(list(range(seed, seed + n)), generator.z_dim, generator.z_kind).to(device)
-    labels = generator.labels(n)
-    told: tuple[Tensor, ...] = () if labels is None else (labels.to(device),)
-    with torch.inference_mode():
-        if generator.style_layers:
-            found = _styles(network, z, *told)[:, 0].double()
-            values, vectors = _largest(torch.cov(found.t()), k)
-            return Directions(vectors.float().cpu(), values.clamp(min=0).sqrt().float().cpu())
-        layer = _first_layer(network, z[:2], *(t[:2] for t in told))
-        answers = _answers(network, layer, z, *told).double()
-        answers = answers - answers.mean(0)
-        z = (z - z.mean(0)).double()
-        _, vectors = _largest(answers.t() @ answers / (n - 1), k) if answers.shape[1] <= n else _dual(answers, k)
-        places = answers @ vectors.t()
-        moved = torch.linalg.lstsq(places, z).solution
-        return _along(moved, z)
+    z = latents(list(range(seed, seed + n)), generator.z_dim, generator.z_kind)
+    labels = generator.labels(n, classes=classes)
+    found = _centred(_entering(generator, z, labels).double(), labels)
+    if generator.style_layers:
+        values, vectors = _largest(found.t() @ found / (n - 1), k)
+        return Directions(vectors.float(), values.clamp(min=0).sqrt().float())
+    z = _centred(z.double(), labels)
+    if found.shape[1] <= n:
+        places = found @ _largest(found.t() @ found, k)[1].t()
+    else:  # the same from the products of all rows with each other, of which there are fewer
+        values, rows = _largest(found @ found.t(), k)
+        places = (rows * values.clamp(min=0).sqrt()[:, None]).t()
+    return _along(torch.linalg.lstsq(places, z).solution, z)
 
 
 def factorised(generator: TrainedGenerator, k: int = 6, *, layers: Sequence[int] | None = None) -> Directions:
     """Eigenvectors of A'A, the largest first, where A is how styles, or z, enter (Shen & Zhou 2021, eq. 9).
 
-    A holds what maps styles to scales, of some `layers` or of all, one below the other; without styles it is the first
-    layer. Raises UsageError for layers that there are not, and for more directions than there are dimensions.
+    A holds what maps styles to scales, of some `layers` or of all in use, one below the other; without styles it is the
+    first layer. Raises UsageError for layers that there are not, and for more directions than there are dimensions.
     """
     _check(generator, k)
-    network, device = generator.network, _device(generator)
-    with torch.inference_mode():
-        if generator.style_layers:
-            chosen = layers_checked(generator, range(generator.style_layers) if layers is None else layers)
-            matrix = torch.cat([network.style_weights(layer) for layer in chosen]).double()
-            z = latents(list(range(2048)), generator.z_dim, generator.z_kind).to(device)
-            labels = generator.labels(2048)
-            at = _styles(network, z, *(() if labels is None else (labels.to(device),)))[:, 0].double()
-        else:
-            if layers is not None:
-                raise UsageError("this generator has no styles, so no layers to choose; leave them out")
-            label = generator.labels(1)
-            told: tuple[Tensor, ...] = () if label is None else (label.to(device),)
-            at = latents(list(range(2048)), generator.z_dim, generator.z_kind).to(device)
-            layer = _first_layer(network, at[:1], *told)
-            steps = torch.eye(generator.z_dim, device=device)
-            told = tuple(t.expand(generator.z_dim) for t in told)
-            matrix = (_answers(network, layer, steps, *told) - _answers(network, layer, -steps, *told)).double().t() / 2
-            at = at.double()
-        _, vectors = _largest(matrix.t() @ matrix, k)
-        return _along(vectors, at)
+    z = latents(list(range(2048)), generator.z_dim, generator.z_kind)
+    labels = generator.labels(len(z))
+    if generator.style_layers:
+        network = generator.network
+        chosen = layers_checked(generator, range(network.layers_in_use) if layers is None else layers)
+        with torch.inference_mode():
+            matrix = torch.cat([network.style_weights(layer) for layer in chosen]).double().cpu()
+        at = _centred(_entering(generator, z, labels).double(), labels)
+    else:
+        if layers is not None:
+            raise UsageError("this generator has no styles, so no layers to choose; leave them out")
+        steps, one = torch.eye(generator.z_dim), generator.labels(1)
+        told = None if one is None else one.expand(generator.z_dim)
+        matrix = (_entering(generator, steps, told) - _entering(generator, -steps, told)).double().t() / 2
+        at = _centred(z.double(), labels)
+    return _along(_largest(matrix.t() @ matrix, k)[1], at)
+
+
+def walk_checked(steps: int, reach: float) -> None:
+    """Raise UsageError for steps and a reach that cannot be."""
+    if not 2 <= steps <= 1000:
+        raise UsageError(f"a row of {steps} images cannot be; give a number of steps from 2 to 1000")
+    if not 0 < reach < 1e3:
+        raise UsageError(f"a reach of {reach} deviations cannot be; give a number above 0, such as 3")
 
 
 def walk(
@@ -109,10 +110,10 @@ def walk(
     From -`reach` to `reach` deviations; of styles at some `layers`, by default at all. Raises UsageError for a reach or
     steps that cannot be, and for what the generator does not have.
     """
-    if not 0 < reach < 1e3 or not 2 <= steps <= 1000:
-        raise UsageError(f"{steps} steps over {reach} deviations lead nowhere; give at least 2, and a reach such as 3")
+    walk_checked(steps, reach)
     generator.check(truncation)
-    network, device = generator.network, _device(generator)
+    network: Any = generator.network
+    device = next(network.parameters()).device
     z = generator.latents(1, seed).to(device)
     label = generator.labels(1, seed, classes=classes)
     told = () if label is None else (label.to(device),)
@@ -149,37 +150,46 @@ def write_sheet(images: Tensor, path: str | Path) -> Path:
 
 
 def _check(generator: TrainedGenerator, k: int) -> None:
-    network: Any = generator.network
-    dim = int(network.mapping.average.numel()) if generator.style_layers else generator.z_dim
+    if generator.sample(1).shape[-2:] == (1, 1):
+        raise UsageError("this generator makes points, not images; ask for directions of images")
+    dim = generator.network.style_weights(0).shape[1] if generator.style_layers else generator.z_dim
     if not 1 <= k <= dim:
         raise UsageError(f"{k} directions cannot be had of {dim} dimensions; ask for 1 to {dim}")
 
 
-def _device(generator: TrainedGenerator) -> torch.device:
-    return next(generator.network.parameters()).device  # type: ignore[no-any-return]
+def _entering(generator: TrainedGenerator, z: Tensor, labels: Tensor | None) -> Tensor:
+    """What z `[n, z_dim]` becomes first: styles `[n, w_dim]`, or what the first layer says, flat; on the CPU."""
+    network: Any = generator.network
+    device, found = next(network.parameters()).device, []
+    layer = None
+    for first in range(0, len(z), 256):
+        part = z[first : first + 256].to(device)
+        told = () if labels is None else (labels[first : first + 256].to(device),)
+        with torch.inference_mode():
+            if generator.style_layers:
+                found.append(network.styles(part, *told)[:, 0].cpu())
+            else:
+                layer = layer or _first_layer(network, part[:1], *(t[:1] for t in told))
+                found.append(_answer(network, layer, part, *told).cpu())
+    return torch.cat(found)
 
 
-def _styles(network: StyleBased, z: Tensor, labels: Tensor | None = None) -> Tensor:
-    return torch.cat(
-        [
-            network.styles(part, *(() if labels is None else (labels[k * 1024 : k * 1024 + len(part)],)))
-            for k, part in enumerate(z.split(1024))
-        ]
-    )
+def _centred(rows: Tensor, labels: Tensor | None) -> Tensor:
+    """Rows without their mean, or without that of their class."""
+    if labels is None:
+        return rows - rows.mean(0)
+    rows = rows.clone()
+    for label in labels.unique():
+        rows[labels == label] -= rows[labels == label].mean(0)
+    return rows
 
 
 def _largest(square: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest eigenvalues of a symmetric matrix and their vectors as rows, the first number not negative."""
+    """The k largest eigenvalues of a symmetric matrix and their vectors as rows, the largest number positive."""
     values, vectors = torch.linalg.eigh(square)
     rows = vectors.t().flip(0)[:k]
     signs = rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
     return values.flip(0)[:k], rows * signs
-
-
-def _dual(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The same of rows' second moments, where there are more columns than rows."""
-    _, _, vectors = torch.linalg.svd(rows, full_matrices=False)
-    return rows.new_zeros(k), vectors[:k]
 
 
 def _along(vectors: Tensor, at: Tensor) -> Directions:
@@ -210,17 +220,27 @@ def _first_layer(network: nn.Module, z: Tensor, *labels: Tensor) -> nn.Module:
 def _maps(module: nn.Module) -> bool:
     """Whether a module multiplies by weights of its own."""
     weight = module._parameters.get("weight")
-    matrix = weight is not None and weight.dim() > 1
-    return (matrix or hasattr(module, "parametrizations")) and not isinstance(module, nn.Embedding)
+    matrix = (weight is not None and weight.dim() > 1) or is_parametrized(module)
+    return matrix and not isinstance(module, nn.Embedding)
 
 
-def _answers(network: nn.Module, layer: nn.Module, z: Tensor, *labels: Tensor) -> Tensor:
-    """What a layer says to each z, flat: `[n, features]`."""
+class _Enough(Exception):  # noqa: N818 - no error: what was asked for is there
+    """Ends a forward pass."""
+
+
+def _answer(network: nn.Module, layer: nn.Module, z: Tensor, *labels: Tensor) -> Tensor:
+    """What a layer says to each z, flat: `[n, features]`; what comes after it is not computed."""
     found: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda _, __, answer: found.append(answer.flatten(1)))
+
+    def enough(_: object, __: object, answer: Tensor) -> None:
+        found.append(answer.flatten(1))
+        raise _Enough
+
+    hook = layer.register_forward_hook(enough)
     try:
-        for k, part in enumerate(z.split(256)):
-            network(part, *(told[k * 256 : k * 256 + len(part)] for told in labels))
+        network(z, *labels)
+    except _Enough:
+        pass
     finally:
         hook.remove()
-    return torch.cat(found)
+    return found[0]

@@ -75,7 +75,10 @@ def layers_named(text: str) -> list[int]:
     try:
         for part in text.split(","):
             first, dash, last = part.strip().partition("-")
-            found += range(int(first), int(last if dash else first) + 1)
+            named = range(int(first), int(last if dash else first) + 1)
+            if not named:
+                raise ValueError(part)
+            found += named
     except ValueError as error:
         raise UsageError(f"{text!r} is no list of layers; write for example 0-3 or 4,5") from error
     return found

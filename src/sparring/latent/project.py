@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -77,8 +78,11 @@ def project(
     space = space or ("w+" if generator.style_layers else "z")
     if space != "z" and not generator.style_layers:
         raise UsageError(f"this generator has no styles, so no space {space}; use --space z")
-    if steps < 1 or candidates < 1 or not 0 < rate < math.inf:
-        raise UsageError(f"{steps} steps at {rate} from {candidates} seeds cannot be; give numbers above 0")
+    if steps < 1 or candidates < 1 or not 0 < rate <= 10:
+        raise UsageError(
+            f"{steps} steps at a rate of {rate} from {candidates} seeds cannot be; give one or more of each, and a "
+            "rate such as 0.05"
+        )
     network: Any = generator.network
     device = next(network.parameters()).device
     if target.shape[-2:] == (1, 1):
@@ -87,8 +91,7 @@ def project(
     latents, label = _begin(generator, wanted, space, candidates, seed, classes)
     if label is not None:
         label = label.to(device)
-    shaken = float(latents[0].std() if space == "z" else _spread(generator)) * 0.05
-    source = chance("project", seed)
+    shaken = 0.05 * (1.0 if space == "z" else float(_spread(generator)))
 
     def drawn(at: Tensor) -> Tensor:
         if space == "z":
@@ -97,21 +100,7 @@ def project(
         found: Tensor = network.synthesis(at.expand(-1, network.layers, -1))
         return found
 
-    with torch.no_grad():
-        first = drawn(latents)
-    latents.requires_grad_()
-    optimizer = torch.optim.Adam([latents], lr=rate)
-    frames = [to_uint8(first)[0].cpu()]
-    for step in range(steps):
-        share = step / steps
-        optimizer.param_groups[0]["lr"] = rate * _ramp(share)
-        noise = torch.randn(latents.shape, generator=source).to(device) * shaken * max(1 - share / 0.75, 0) ** 2
-        loss = _distance(drawn(latents + noise), wanted)
-        (latents.grad,) = torch.autograd.grad(loss, latents)
-        optimizer.step()
-        if (step + 1) * _FRAMES // steps > step * _FRAMES // steps:
-            with torch.no_grad():
-                frames.append(to_uint8(drawn(latents))[0].cpu())
+    frames = _descended(drawn, latents, wanted, steps, rate, shaken, chance("project", seed))
     found = latents.detach()
     found = found if space == "z" else found.expand(-1, network.layers, -1)
     target = target.cpu()
@@ -119,6 +108,35 @@ def project(
         space, found[0].cpu(), target, frames[-1], torch.stack(frames),
         _difference(frames[0], target), _difference(frames[-1], target),
     )  # fmt: skip
+
+
+def _descended(
+    drawn: Callable[[Tensor], Tensor],
+    latents: Tensor,
+    wanted: Tensor,
+    steps: int,
+    rate: float,
+    shaken: float,
+    source: torch.Generator,
+) -> list[Tensor]:
+    """Move `latents` in place; images on the way."""
+    frames = [_shown(drawn, latents)]
+    latents.requires_grad_()
+    optimizer = torch.optim.Adam([latents], lr=rate)
+    for step in range(steps):
+        share = (step + 0.5) / steps
+        optimizer.param_groups[0]["lr"] = rate * _ramp(share)
+        noise = torch.randn(latents.shape, generator=source).to(latents.device) * shaken * max(1 - share / 0.75, 0) ** 2
+        (latents.grad,) = torch.autograd.grad(_distance(drawn(latents + noise), wanted), latents)
+        optimizer.step()
+        if (step + 1) * _FRAMES // steps > step * _FRAMES // steps:
+            frames.append(_shown(drawn, latents))
+    return frames
+
+
+def _shown(drawn: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
+    with torch.no_grad():
+        return to_uint8(drawn(latents))[0].cpu()
 
 
 def write_projection(projection: Projection, out: str | Path) -> Path:
@@ -157,20 +175,20 @@ def _begin(
     with torch.no_grad():
         told = () if label is None else (label.to(wanted.device),)
         style = network.styles(at, *told)
-        mean = network.truncated(style, 0.0)
+        mean = network.truncated(style, 0.0)[:, :1].expand_as(style)
         if _distance(network.synthesis(mean), wanted) < distances[best]:
             style = mean
     return (style if space == "w+" else style[:, :1]).clone(), label
 
 
 def _spread(generator: TrainedGenerator) -> Tensor:
-    """The deviation of styles, root mean square over their numbers."""
+    """How far styles are from their mean, root mean square (appendix D)."""
     device = next(generator.network.parameters()).device
     told = generator.labels(1024)
     labels = () if told is None else (told.to(device),)
     with torch.no_grad():
         styles: Tensor = generator.network.styles(generator.latents(1024).to(device), *labels)[:, 0]
-    return styles.var(0).mean().sqrt()
+    return styles.var(0).sum().sqrt()
 
 
 def _ramp(share: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from sparring.networks.layers import Verdict, inner_layers
 
@@ -83,7 +84,10 @@ class LabelledDiscriminator(nn.Module):
         return self.judge(self.features(x, labels)[-1], labels)
 
     def _with(self, x: Tensor, labels: Tensor) -> Tensor:
-        return torch.cat([x, self.embedding(labels).unflatten(1, self.shape).to(x.dtype)], 1)
+        label = self.embedding(labels).unflatten(1, self.shape).to(x.dtype)
+        if label.shape[2:] != x.shape[2:]:  # players that grow begin with smaller images
+            label = adaptive_avg_pool2d(label, (x.shape[2], x.shape[3]))
+        return torch.cat([x, label], 1)
 
 
 class ProjectionDiscriminator(nn.Module):

@@ -48,15 +48,17 @@ class EqualLinear(nn.Module):
         start: float = 0.0,
         gain: float = 1.0,
         active: bool = False,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
-        self.bias = nn.Parameter(torch.full((outputs,), start))
+        self.bias = nn.Parameter(torch.full((outputs,), start)) if bias else None
         self.scale, self.rate, self.active = rate * gain / math.sqrt(inputs), rate, active
 
     def forward(self, x: Tensor) -> Tensor:
         lift = HE if self.active else 1.0  # before the leaky ReLU, where it costs no pass of its own
-        x = linear(x, self.weight * (self.scale * lift), self.bias * (self.rate * lift))
+        bias = None if self.bias is None else self.bias * (self.rate * lift)
+        x = linear(x, self.weight * (self.scale * lift), bias)
         return leaky_relu(x, 0.2) if self.active else x
 
 

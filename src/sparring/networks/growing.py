@@ -35,8 +35,10 @@ class Growing(nn.Module):
 
     def grow(self, level: float) -> None:
         """Use the network up to a level, at most all of it."""
-        self.grown.fill_(round(min(max(level, 0.0), self.levels) * _UNITS))
-        self._look()
+        units = round(min(max(level, 0.0), self.levels) * _UNITS)
+        if units / _UNITS != self.level:
+            self.grown.fill_(units)
+            self.level = units / _UNITS
 
     def train(self, mode: bool = True) -> Any:
         """Training or evaluation mode, as ever, at the level of the weights."""

@@ -54,6 +54,11 @@ class StyleBased(nn.Module, ABC):
 
     layers: int
 
+    @property
+    def layers_in_use(self) -> int:
+        """Layers that say something now; fewer while a generator grows."""
+        return self.layers
+
     @abstractmethod
     def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z `[n, z_dim]`, labels `[n]` -> styles `[n, layers, w_dim]`."""

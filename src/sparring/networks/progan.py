@@ -1,7 +1,8 @@
 """Progressive GAN's players (Karras et al. 2018, "Progressive Growing of GANs", table 2).
 
 Equalised layers, features of a pixel normalised to length sqrt(c) in G, the standard deviation of groups of images in
-D, and both as deep as their level. A doubling or halving is computed as one strided convolution (see `layers`).
+D, and both as deep as their level. A doubling and its convolution are computed as one transposed convolution (see
+`layers`).
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ class Generator(Growing):
         super().__init__(sizes.doublings)
         self.classes, self.z_dim, self.z_kind, self.base = classes, z_dim, z_kind, sizes.base
         widths = widths_of(width, most, sizes.doublings)[::-1]
-        # The authors' gain: their first layer once was a convolution of a 4x4 kernel.
-        self.entry = EqualLinear(z_dim + classes, widths[0] * math.prod(sizes.base), gain=HE / 4)
+        # The authors' gain: their first layer once was a convolution of a 4x4 kernel. So was its bias one's.
+        self.entry = EqualLinear(z_dim + classes, widths[0] * math.prod(sizes.base), gain=HE / 4, bias=False)
+        self.bias = nn.Parameter(torch.zeros(widths[0]))
         self.first = EqualConv(widths[0], widths[0], gain=HE)
         self.blocks = nn.ModuleList([_Doubling(a, b) for a, b in pairwise(widths)])
         self.paints = nn.ModuleList([EqualConv(w, shape[0], 1) for w in widths])
@@ -55,7 +57,7 @@ class Generator(Growing):
         if self.classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.classes).to(z.dtype)], 1)
-        x = self.entry(normalised(z)).unflatten(1, (-1, *self.base))
+        x = self.entry(normalised(z)).unflatten(1, (-1, *self.base)) + self.bias[:, None, None]
         before = x = normalised(leaky(self.first(normalised(leaky(x)))))
         for block in self.blocks[: self.top]:
             before, x = x, block(x)

@@ -38,7 +38,7 @@ class Mapping(nn.Module):
     """z `[n, z_dim]`, labels `[n]` -> w `[n, dim]`: dense layers that learn a hundredth as fast, leaky ReLU.
 
     z, with a learned vector of the label behind it, is brought to unit length times sqrt(dimensions). `average` is the
-    running mean of w, decay 0.995.
+    running mean of w, decay 0.995, of what is to `remember`.
     """
 
     def __init__(self, z_dim: int, classes: int, dim: int, *, layers: int, rate: float = 0.01) -> None:
@@ -49,16 +49,16 @@ class Mapping(nn.Module):
         self.average: Tensor
         self.register_buffer("average", torch.zeros(dim))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor | None = None, *, remember: bool = True) -> Tensor:
         if self.embedding is not None:
             assert labels is not None
             z = torch.cat([z, self.embedding(labels)], 1)
         x = normalised(z)
         for layer in self.layers:
             x = leaky(layer(x))
-        if self.training:
+        if self.training and remember:
             with torch.no_grad():
-                self.average.copy_(x.mean(0).lerp(self.average, 0.995))
+                self.average.lerp_(x.mean(0).to(self.average.dtype), 0.005)
         return x
 
 
@@ -97,13 +97,18 @@ class Generator(Growing, StyleBased):
         self.paints = nn.ModuleList([EqualConv(w, shape[0], 1) for w in widths])
         self.layers = 2 * sizes.doublings + 2
 
+    @property
+    def layers_in_use(self) -> int:
+        """Layers that say something at this level."""
+        return 2 * self.top + 2
+
     def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """A style for every layer, `[n, layers, w_dim]`; in training some images have two, one after the other."""
         w: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.layers, -1)
         if not self.training or not self.mixing:
             return w
-        other = self.mapping(torch.randn_like(z), labels)[:, None]
-        places = torch.randint(1, 2 * self.top + 2, (len(z), 1, 1), device=z.device)
+        other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
+        places = torch.randint(1, self.layers_in_use, (len(z), 1, 1), device=z.device)
         mixed = torch.rand(len(z), 1, 1, device=z.device) < self.mixing
         later = torch.arange(self.layers, device=z.device)[None, :, None] >= places
         return torch.where(mixed & later, other, w)

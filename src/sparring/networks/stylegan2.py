@@ -28,7 +28,7 @@ class Mapping(nn.Module):
     """z `[n, z_dim]`, labels `[n]` -> w `[n, dim]`: dense layers that learn a hundredth as fast, leaky ReLU.
 
     z is brought to unit length times sqrt(z_dim), and so is an embedding of the label beside it. `average` is the
-    running mean of w, decay 0.995.
+    running mean of w, decay 0.995, of what is to `remember`.
     """
 
     def __init__(self, z_dim: int, classes: int, dim: int, *, layers: int, rate: float = 0.01) -> None:
@@ -40,7 +40,7 @@ class Mapping(nn.Module):
         self.average: Tensor
         self.register_buffer("average", torch.zeros(dim))
 
-    def forward(self, z: Tensor | None, labels: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor | None, labels: Tensor | None = None, *, remember: bool = True) -> Tensor:
         parts = [] if z is None else [normalised(z)]
         if self.embedding is not None and labels is not None:
             known = one_hot(labels, self.classes).to(self.embedding.weight.dtype)
@@ -48,9 +48,9 @@ class Mapping(nn.Module):
         x = torch.cat(parts, 1)
         for layer in self.layers:
             x = layer(x)
-        if self.training:
+        if self.training and remember:
             with torch.no_grad():
-                self.average.copy_(x.mean(0).lerp(self.average, 0.995))
+                self.average.lerp_(x.mean(0).to(self.average.dtype), 0.005)
         return x
 
 
@@ -101,7 +101,7 @@ class Generator(StyleBased):
         w: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.layers, -1)
         if not self.training or not self.mixing:
             return w
-        other = self.mapping(torch.randn_like(z), labels)[:, None]
+        other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
         places = torch.randint(1, self.layers, (len(z), 1, 1), device=z.device)
         mixed = torch.rand(len(z), 1, 1, device=z.device) < self.mixing
         later = torch.arange(self.layers, device=z.device)[None, :, None] >= places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -9,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
 from sparring.networks import mlp
 from sparring.networks import progan as progan_networks
@@ -17,6 +19,7 @@ from sparring.networks.layers import pyramid
 from sparring.objectives.losses import non_saturating, wasserstein
 from sparring.objectives.penalties import drift, r1, wgan_gp
 from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Term, Turn, fitted
+from sparring.recipes.players import by_kind
 from sparring.schedule import Path, Schedule, Steps
 
 __all__ = ["progan", "stylegan"]
@@ -44,7 +47,7 @@ def progan(
     width: int = 32,
     most: int = 512,
     z_dim: int = 512,
-    weight: float = 10.0,
+    weight: float | None = None,
     drift_weight: float = 1e-3,
     phase: int | None = None,
     rate: float = 1e-3,
@@ -62,7 +65,7 @@ def progan(
     z_dim
         Dimensions of z.
     weight
-        Weight of the gradient penalty, lambda; for points 0.1.
+        Weight of the gradient penalty, lambda; by default the paper's 10, for points 0.1.
     drift_weight
         Weight of D(x)^2, which keeps logits near zero.
     phase
@@ -75,7 +78,9 @@ def progan(
     mirror
         Flip half of the reals left to right; leave it off where left and right differ.
     """
-    lipschitz = Penalty("gradient_penalty", of=wgan_gp, weight=fitted(partial(_weight, images=weight, points=0.1)))
+    lipschitz = Penalty(
+        "gradient_penalty", of=wgan_gp, weight=fitted(partial(by_kind, given=weight, images=10.0, points=0.1))
+    )
     near_zero = Penalty("drift", of=drift, weight=drift_weight)
     return Recipe(
         name="progan",
@@ -134,9 +139,7 @@ def stylegan(
     mirror
         Flip half of the reals left to right; leave it off where left and right differ.
     """
-    smooth = Penalty(
-        "r1", of=r1, weight=fitted(partial(_weight, images=10.0 if gamma is None else gamma, points=gamma or 0.1))
-    )
+    smooth = Penalty("r1", of=r1, weight=fitted(partial(by_kind, given=gamma, images=10.0, points=0.1)))
     pace = fitted(partial(_rates, rate=rate, phase=phase))
     mapping = {"z_dim": z_dim, "mapping_layers": mapping_layers, "mixing": mixing}
     return Recipe(
@@ -174,10 +177,6 @@ def _player(facts: Facts, *, images: partial[nn.Module], z_dim: int | None) -> C
     return partial(mlp.Generator, z_dim=z_dim, width=width, layers=3)
 
 
-def _weight(facts: Facts, *, images: float, points: float) -> float:
-    return points if facts.points else images
-
-
 def _growth(facts: Facts, *, phase: int | None, first: int) -> Schedule | None:
     """Levels after so many images: one stays for a phase, the next is faded in over another; points do not grow."""
     if facts.points:
@@ -193,7 +192,11 @@ def _growth(facts: Facts, *, phase: int | None, first: int) -> Schedule | None:
 
 def _phase(facts: Facts, phase: int | None, doublings: int) -> float:
     """Images of a phase, of which there are two for each doubling."""
-    return float(phase or min(_PHASE, _GROWING * facts.budget / max(2 * doublings, 1)))
+    if phase is None:
+        return min(_PHASE, _GROWING * facts.budget / max(2 * doublings, 1))
+    if not 1 <= phase < math.inf:
+        raise UsageError(f"a phase of {phase} images cannot be; give a number from 1, such as 50000")
+    return float(phase)
 
 
 def _rates(facts: Facts, *, rate: float, phase: int | None) -> Schedule:

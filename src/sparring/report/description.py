@@ -16,7 +16,7 @@ from sparring.errors import UsageError
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn
 from sparring.report.numbers import compact, short, whole
-from sparring.schedule import Cosine, Linear, Steps
+from sparring.schedule import Cosine, Linear, Path, Steps
 
 __all__ = ["Fact", "Table", "commands", "data_facts", "game_facts", "origin_facts", "players", "shape_words", "turns"]
 
@@ -82,6 +82,7 @@ def game_facts(bound: BoundRecipe) -> list[Fact]:
         Fact("game", _name(recipe.game)),
         *(Fact(key.replace("_", " "), _words(item)) for key, item in rest.items()),
         Fact("batch", _words(recipe.batch)),
+        *([] if recipe.growth is None else [Fact("level of growth", _words(recipe.growth))]),
         Fact("mirrored reals", "half of them" if recipe.mirror else "none"),
         *(Fact("constraint", f"{_words(c.apply)} on the {c.player}") for c in recipe.constraints),
         Fact("kept", f"the {recipe.sampler}" + (", averaged" if recipe.sampler in recipe.emas else "")),
@@ -193,6 +194,9 @@ def _words(thing: Any) -> str:
     if isinstance(thing, Linear):
         begin = f" from {compact(thing.begin)}" if thing.begin else ""
         return f"{short(thing.start)} → {short(thing.end)} on a line over {compact(thing.over)} images{begin}"
+    if isinstance(thing, Path):
+        stops = zip(thing.values, thing.at, strict=True)
+        return ", ".join(short(v) if not at else f"to {short(v)} at {compact(at)}" for v, at in stops)
     if isinstance(thing, Steps):
         steps = zip(thing.values, thing.at, strict=True)
         return ", ".join(short(v) if not at else f"{short(v)} from {compact(at)}" for v, at in steps)

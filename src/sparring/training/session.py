@@ -21,7 +21,7 @@ from sparring.data.loader import Loader
 from sparring.data.options import Channels
 from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices, machine
-from sparring.engine.pace import measure_pace
+from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rundir import Run
 from sparring.engine.state import State
 from sparring.errors import DataError, ShapeError, UsageError
@@ -91,9 +91,13 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     guess = _for_budget(wish, recipe, likely).bind(*facts, budget=likely)
     pace = measure_pace(guess, loader, devices)
     minutes = wish.minutes or (_GPU_MINUTES if gpu else _CPU_MINUTES)
-    budget = images_of(wish.images) if wish.images else pace.images(minutes)
-    recipe = _for_budget(wish, recipe, budget)
-    bound = recipe.bind(*facts, budget=budget)
+
+    def fitted_to(images: int) -> BoundRecipe:
+        return _for_budget(wish, recipe, images).bind(*facts, budget=images)
+
+    budget = images_of(wish.images) if wish.images else affordable(fitted_to, pace, minutes)
+    bound = fitted_to(budget)
+    recipe, pace = bound.recipe, pace.over(bound)
     screen.say(
         f"{recipe.name} ({reason}) for {budget / 1000:,.1f} kimg, about {budget * pace.seconds_per_image / 60:.1f} "
         f"minutes at {1 / pace.seconds_per_image:.0f} images/s on {devices.threads} "
@@ -236,7 +240,7 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
         if session.until < seen:
             raise UsageError(f"{run.path} has seen {seen:,} images already; give --images a larger total")
     elif wish.minutes is not None:
-        session.until = seen + measure_pace(bound, session.loader, devices).images(wish.minutes)
+        session.until = seen + measure_pace(bound, session.loader, devices).over(bound, seen).images(wish.minutes)
     screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
     now, then = machine(devices), card.get("machine", {})
     changed = [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]

@@ -17,7 +17,7 @@ from sparring.errors import UsageError
 from sparring.fitting import rebuilt
 from sparring.recipe import Recipe
 from sparring.recipes.averages import halflife
-from sparring.schedule import Cosine, Linear, Steps
+from sparring.schedule import Cosine, Linear, Path, Steps, ends, value
 
 __all__ = ["inherit", "recipe_of", "without_ramps"]
 
@@ -26,7 +26,10 @@ _LEAST = 0.1
 
 
 def recipe_of(run: Run, budget: int) -> Recipe:
-    """A run's recipe for another budget: what follows its budget is stretched, the rest stays as it was fitted."""
+    """A run's recipe for another budget: what follows its budget is stretched, the rest stays as it was fitted.
+
+    Players that have grown do not grow again, which would lose what they know; others begin to.
+    """
     bound = run.bound
     factor = budget / bound.facts.budget
 
@@ -35,9 +38,12 @@ def recipe_of(run: Run, budget: int) -> Recipe:
             return dataclasses.replace(part, over=part.over * factor)
         if isinstance(part, Linear):
             return dataclasses.replace(part, over=part.over * factor, begin=part.begin * factor)
-        return dataclasses.replace(part, at=tuple(k * factor for k in part.at)) if isinstance(part, Steps) else part
+        stepped = isinstance(part, Path | Steps)
+        return dataclasses.replace(part, at=tuple(k * factor for k in part.at)) if stepped else part
 
     found: Recipe = rebuilt(bound.recipe, longer)
+    if found.growth is not None and _grown(run):
+        found = found.but(growth=None)
     turns = tuple(
         dataclasses.replace(t, begin=t.begin * factor, end=None if t.end is None else t.end * factor)
         for t in found.turns
@@ -48,6 +54,12 @@ def recipe_of(run: Run, budget: int) -> Recipe:
         for name, ema in found.emas.items()
     }
     return found.but(turns=turns, emas=emas)
+
+
+def _grown(run: Run) -> bool:
+    """Whether a run's newest checkpoint lies behind its growth."""
+    growth = run.bound.recipe.growth
+    return growth is not None and value(growth, run.checkpoint.seen) >= max(ends(growth))
 
 
 def without_ramps(recipe: Recipe) -> Recipe:
@@ -100,6 +112,7 @@ def _numbers(tensors: Iterable[Tensor]) -> int:
 def _take(mine: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> set[str]:
     """Copy what fits; its names."""
     known = {_plain(key): tensor for key, tensor in theirs.items()}
+    known = {key: tensor for key, tensor in known.items() if not key.endswith("grown")}  # levels are the recipe's
     fits = {key for key, tensor in mine.items() if _plain(key) in known and known[_plain(key)].shape == tensor.shape}
     for key in fits:
         mine[key].copy_(known[_plain(key)])

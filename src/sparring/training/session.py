@@ -110,7 +110,8 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "seed": seed,
         "data": _data_card(wish, dataset, split),
         "machine": machine(devices),
-        "operations_per_image": pace.operations_per_image,
+        # What an image costs differs from level to level of growth: no share of the machine is better than a false one.
+        "operations_per_image": pace.operations_per_image if recipe.growth is None else 0.0,
         **({"start": source.digest} if source else {}),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }

@@ -20,8 +20,8 @@ from sparring.chance import latents
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
-from sparring.latent.mix import layers_checked
-from sparring.pictures import grid, png, to_uint8
+from sparring.latent.mix import images_of, layers_checked
+from sparring.pictures import grid, png
 
 __all__ = ["Directions", "factorised", "principal", "sheet", "walk", "walk_checked", "write_sheet"]
 
@@ -133,7 +133,7 @@ def walk(
         for moves in shifts.to(device).unbind(1):
             moved = styles.expand(steps, -1, -1).clone()
             moved[:, chosen] += moves[:, None]
-            rows.append(torch.cat([to_uint8(network.synthesis(style[None])).cpu() for style in moved]))
+            rows.append(images_of(network, moved))
     return torch.stack(rows)
 
 

@@ -14,7 +14,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.pictures import grid, png, to_uint8
 
-__all__ = ["layers_checked", "layers_named", "mix", "table", "write_table"]
+__all__ = ["images_of", "layers_checked", "layers_named", "mix", "table", "write_table"]
 
 
 def mix(
@@ -47,12 +47,12 @@ def mix(
         styles = network.styles(torch.cat([generator.latents(1, seed) for seed in seeds]).to(device), *told)
         styles = styles if truncation is None else network.truncated(styles, truncation)
         mine, theirs = styles[: len(rows)], styles[len(rows) :]
-        top = _drawn(network, theirs)
+        top = images_of(network, theirs)
         found = [torch.cat([torch.zeros_like(top[:1]), top])]
         for style in mine:
             mixed = style.expand(len(columns), -1, -1).clone()
             mixed[:, list(layers)] = theirs[:, list(layers)]
-            found.append(_drawn(network, torch.cat([style[None], mixed])))
+            found.append(images_of(network, torch.cat([style[None], mixed])))
     return torch.stack(found)
 
 
@@ -96,6 +96,6 @@ def write_table(images: Tensor, path: str | Path) -> Path:
     return path
 
 
-def _drawn(network: torch.nn.Module, styles: Tensor) -> Tensor:
+def images_of(network: torch.nn.Module, styles: Tensor) -> Tensor:
     """Images one by one, so that none depends on its neighbours."""
     return torch.cat([to_uint8(network.synthesis(style[None])).cpu() for style in styles])  # type: ignore[operator]

@@ -24,6 +24,8 @@ __all__ = [
     "initialise_normal",
     "inner_layers",
     "pyramid",
+    "two_styles",
+    "widths_of",
 ]
 
 
@@ -79,6 +81,18 @@ class StyleBased(nn.Module, ABC):
         return self.synthesis(self.styles(z, labels))
 
 
+def two_styles(first: Tensor, second: Tensor, layers: int, share: float) -> Tensor:
+    """Styles `[n, layers, dim]` of which a share go over to a second one at a random layer (Karras et al. 2019, 3.1).
+
+    `layers` are those in use, among which the change falls; `second` is `[n, 1, dim]`.
+    """
+    n, device = len(first), first.device
+    places = torch.randint(1, layers, (n, 1, 1), device=device)
+    mixed = torch.rand(n, 1, 1, device=device) < share
+    later = torch.arange(first.shape[1], device=device)[None, :, None] >= places
+    return torch.where(mixed & later, second, first)
+
+
 def pyramid(shape: tuple[int, int, int]) -> Pyramid:
     """The pyramid of an image shape (c, h, w), with the shorter side of its base in 4..7.
 
@@ -123,6 +137,11 @@ def _sides(height: int, width: int, direction: int) -> list[int]:
     """The first width from `width` on, up or down, that goes with a height."""
     end = 3 if direction < 0 else 2 * width + 1
     return next(([w] for w in range(width, end, direction) if _halved(height, w)), [])
+
+
+def widths_of(width: int, most: int, doublings: int) -> list[int]:
+    """Channels at each size, from the image to the base."""
+    return [min(width * 2**level, most) for level in range(doublings + 1)]
 
 
 def fold_up(weight: Tensor) -> Tensor:

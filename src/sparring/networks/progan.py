@@ -16,10 +16,10 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, blended, halved, painted
-from sparring.networks.layers import Verdict, fold_down, fold_up, pyramid
+from sparring.networks.layers import Verdict, fold_down, fold_up, pyramid, widths_of
 from sparring.networks.modifiers import MinibatchDeviation
 
-__all__ = ["Discriminator", "Generator", "UpEqualConv", "leaky", "widths_of"]
+__all__ = ["Discriminator", "Generator", "UpEqualConv", "leaky"]
 
 
 class Generator(Growing):
@@ -164,8 +164,3 @@ class _Halving(nn.Module):
 def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU 0.2."""
     return leaky_relu(x, 0.2)
-
-
-def widths_of(width: int, most: int, doublings: int) -> list[int]:
-    """Channels at each size, from the image to the base."""
-    return [min(width * 2**level, most) for level in range(doublings + 1)]

@@ -16,8 +16,8 @@ from torch.nn.functional import instance_norm
 from sparring.networks import progan
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, painted
-from sparring.networks.layers import StyleBased, pyramid
-from sparring.networks.progan import UpEqualConv, leaky, widths_of
+from sparring.networks.layers import StyleBased, pyramid, two_styles, widths_of
+from sparring.networks.progan import UpEqualConv, leaky
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
 
@@ -108,10 +108,7 @@ class Generator(Growing, StyleBased):
         if not self.training or not self.mixing:
             return w
         other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
-        places = torch.randint(1, self.layers_in_use, (len(z), 1, 1), device=z.device)
-        mixed = torch.rand(len(z), 1, 1, device=z.device) < self.mixing
-        later = torch.arange(self.layers, device=z.device)[None, :, None] >= places
-        return torch.where(mixed & later, other, w)
+        return two_styles(w, other, self.layers_in_use, self.mixing)
 
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
         """Styles of the coarse layers drawn towards their running mean; fine ones stay."""

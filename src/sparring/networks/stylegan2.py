@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
-from sparring.networks.layers import StyleBased, Verdict, pyramid
+from sparring.networks.layers import StyleBased, Verdict, pyramid, two_styles, widths_of
 from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -83,7 +83,7 @@ class Generator(StyleBased):
         sizes = pyramid(shape)
         w_dim = w_dim or z_dim
         self.classes, self.z_dim, self.z_kind, self.mixing = classes, z_dim, z_kind, mixing
-        widths = _widths(width, most, sizes.doublings)[::-1]
+        widths = widths_of(width, most, sizes.doublings)[::-1]
         self.mapping = Mapping(z_dim, classes, w_dim, layers=mapping_layers)
         self.start = nn.Parameter(torch.randn(widths[0], *sizes.base))
         self.blocks = nn.ModuleList()
@@ -102,10 +102,7 @@ class Generator(StyleBased):
         if not self.training or not self.mixing:
             return w
         other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
-        places = torch.randint(1, self.layers, (len(z), 1, 1), device=z.device)
-        mixed = torch.rand(len(z), 1, 1, device=z.device) < self.mixing
-        later = torch.arange(self.layers, device=z.device)[None, :, None] >= places
-        return torch.where(mixed & later, other, w)
+        return two_styles(w, other, self.layers_in_use, self.mixing)
 
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
         """Styles drawn towards their running mean."""
@@ -216,7 +213,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
-        widths = _widths(width, most, sizes.doublings)
+        widths = widths_of(width, most, sizes.doublings)
         self.deviation, self.skip = MinibatchDeviation(group), architecture == "skip"
         self.entries = nn.ModuleList(
             [EqualConv(shape[0], w, 1, active=True) for w in (widths if self.skip else widths[:1])]
@@ -266,8 +263,3 @@ class _Halving(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h: Tensor = self.down(self.same(x))
         return h if self.short is None else (h + self.short(x)) * math.sqrt(0.5)
-
-
-def _widths(width: int, most: int, doublings: int) -> list[int]:
-    """Channels at each size, from the image to the base."""
-    return [min(width * 2**level, most) for level in range(doublings + 1)]

@@ -81,10 +81,17 @@ def test_styles_are_shaken_as_far_as_they_spread() -> None:
     assert float(_spread(generator)) == pytest.approx(float(expected), rel=1e-3)
 
 
+def test_nothing_farther_than_the_start_is_kept(styled: TrainedGenerator) -> None:
+    """Few steps shake the latents and do not come back."""
+    found = project(styled, styled.sample(1, seed=3)[0], steps=5, candidates=8, rate=1.0)
+    assert (found.start, found.error) == (0.0, 0.0)
+
+
 def test_one_step_is_a_step(styled: TrainedGenerator) -> None:
     target = styled.sample(1, seed=5)[0]
-    one, two = (project(styled, target, steps=1, candidates=2, rate=rate) for rate in (0.01, 0.1))
-    assert not torch.equal(one.latents, two.latents)
+    one, two = (project(styled, target, steps=1, candidates=2, rate=rate).frames for rate in (0.01, 1.0))
+    assert torch.equal(one[0], two[0])
+    assert not torch.equal(one[1], two[1])
 
 
 def test_the_rate_rises_and_falls() -> None:

@@ -31,7 +31,7 @@ def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give an image file") from error
     except Refused as refusal:
-        raise DataError(f"{path} {refusal}; give another image file") from refusal
+        raise DataError(f"{path} cannot be used: {refusal}; give another image file") from refusal
     options = Options(size=(height, width))
     fitted = fit(image, choose_sizing([(image.height, image.width)], options), options.background)
     pixels = to_channels(np.asarray(fitted.convert("RGBA"))[None], channels, options.background)

@@ -100,8 +100,7 @@ def project(
         found: Tensor = network.synthesis(at.expand(-1, network.layers, -1))
         return found
 
-    frames = _descended(drawn, latents, wanted, steps, rate, shaken, chance("project", seed))
-    found = latents.detach()
+    found, frames = _descended(drawn, latents, wanted, steps, rate, shaken, chance("project", seed))
     found = found if space == "z" else found.expand(-1, network.layers, -1)
     target = target.cpu()
     return Projection(
@@ -118,9 +117,19 @@ def _descended(
     rate: float,
     shaken: float,
     source: torch.Generator,
-) -> list[Tensor]:
-    """Move `latents` in place; images on the way."""
-    frames = [_shown(drawn, latents)]
+) -> tuple[Tensor, list[Tensor]]:
+    """The nearest latents on the way down, looked at with every frame, and images on the way, the last one theirs."""
+    nearest, least, frames = latents.clone(), math.inf, []
+
+    def look() -> None:
+        nonlocal nearest, least
+        with torch.no_grad():
+            image = drawn(latents)
+            frames.append(to_uint8(image)[0].cpu())
+            if (distance := float(_distance(image, wanted))) < least:
+                nearest, least = latents.detach().clone(), distance
+
+    look()
     latents.requires_grad_()
     optimizer = torch.optim.Adam([latents], lr=rate)
     for step in range(steps):
@@ -130,13 +139,10 @@ def _descended(
         (latents.grad,) = torch.autograd.grad(_distance(drawn(latents + noise), wanted), latents)
         optimizer.step()
         if (step + 1) * _FRAMES // steps > step * _FRAMES // steps:
-            frames.append(_shown(drawn, latents))
-    return frames
-
-
-def _shown(drawn: Callable[[Tensor], Tensor], latents: Tensor) -> Tensor:
+            look()
     with torch.no_grad():
-        return to_uint8(drawn(latents))[0].cpu()
+        frames.append(to_uint8(drawn(nearest))[0].cpu())
+    return nearest, frames
 
 
 def write_projection(projection: Projection, out: str | Path) -> Path:

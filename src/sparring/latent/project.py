@@ -126,7 +126,7 @@ def _descended(
         with torch.no_grad():
             image = drawn(latents)
             frames.append(to_uint8(image)[0].cpu())
-            if (distance := float(_distance(image, wanted))) < least:
+            if (distance := float(_distance(image.clamp(-1, 1), wanted))) < least:  # as it is shown
                 nearest, least = latents.detach().clone(), distance
 
     look()

@@ -211,7 +211,7 @@ def project(
     found = nearest(generator, target, space=space, steps=steps, rate=rate, seed=seed, classes=wanted)
     write_projection(found, out)
     answer(
-        {"folder": str(out), "space": found.space, "start": found.start, "error": found.error, "psnr": found.psnr},
+        {"folder": str(out), **found.score},
         json,
         f"{out}: {found.error:.1f} of 255 away (root mean square; PSNR {found.psnr:.1f} dB), from {found.start:.1f}",
     )

@@ -53,6 +53,12 @@ class Projection:
         """Peak signal-to-noise ratio in dB: 20 log10(255 / error)."""
         return math.inf if self.error == 0 else 20 * math.log10(255 / self.error)
 
+    @property
+    def score(self) -> dict[str, str | float | None]:
+        """What a machine reads; the PSNR of equal images, which is infinite, is null."""
+        psnr = self.psnr if math.isfinite(self.psnr) else None
+        return {"space": self.space, "start": self.start, "error": self.error, "psnr": psnr}
+
 
 def project(
     generator: TrainedGenerator,
@@ -156,8 +162,7 @@ def write_projection(projection: Projection, out: str | Path) -> Path:
     write_film(projection.frames, out / "way.gif")
     name = "z" if projection.space == "z" else "styles"
     write_durably(out / "latents.safetensors", serialise({name: projection.latents.contiguous()}, {}))
-    score = {"space": projection.space, "start": projection.start, "error": projection.error, "psnr": projection.psnr}
-    write_durably(out / "score.json", (json.dumps(score, indent=1) + "\n").encode())
+    write_durably(out / "score.json", (json.dumps(projection.score, indent=1) + "\n").encode())
     return out
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import UsageError
-from sparring.latent.directions import Directions, factorised, principal, sheet, walk
+from sparring.latent.directions import Directions, factorised, principal, walk
+from sparring.latent.mix import table
 from sparring.networks import dcgan, progan, stylegan, stylegan2
 from sparring.networks.biggan import Generator as BigGan
 from sparring.networks.conditioning import LabelledGenerator
@@ -97,7 +98,7 @@ def test_the_middle_of_a_walk_is_the_image_itself() -> None:
         for row in images:
             torch.testing.assert_close(row[2], plain, atol=1, rtol=0)
             assert not torch.equal(row[0], row[4])
-        assert sheet(images).size == (5 * 17 + 1, 3 * 17 + 1)
+        assert table(images).size == (5 * 17 + 1, 3 * 17 + 1)
 
 
 def test_only_chosen_layers_move() -> None:

@@ -149,8 +149,8 @@ def directions(
     out
         The picture, a PNG.
     """
-    from sparring.latent.directions import factorised, principal, walk, walk_checked, write_sheet
-    from sparring.latent.mix import layers_named
+    from sparring.latent.directions import factorised, principal, walk, walk_checked
+    from sparring.latent.mix import layers_named, write_table
     from sparring.share.load import load
 
     generator = load(run, trust=trust)
@@ -163,7 +163,7 @@ def directions(
     images = walk(
         generator, found, seed=seed, reach=reach, steps=steps, layers=chosen, classes=wanted, truncation=truncation
     )
-    answer({"file": str(write_sheet(images, out))}, json, f"wrote {out}")
+    answer({"file": str(write_table(images, out))}, json, f"wrote {out}")
 
 
 def project(

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from sparring.chance import latents
-from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.mix import images_of, layers_checked
-from sparring.pictures import grid, png
 
-__all__ = ["Directions", "factorised", "principal", "sheet", "walk", "walk_checked", "write_sheet"]
+__all__ = ["Directions", "factorised", "principal", "walk", "walk_checked"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ def walk(
     classes: ClassChoice | None = None,
     truncation: float | None = None,
 ) -> Tensor:
-    """One seed's image moved along every direction: uint8 `[k, steps, c, h, w]`.
+    """One seed's image moved along every direction: uint8 `[k, steps, c, h, w]` (see `mix.table`).
 
     From -`reach` to `reach` deviations; of styles at some `layers`, by default at all. Raises UsageError for a reach or
     steps that cannot be, and for what the generator does not have.
@@ -135,18 +131,6 @@ def walk(
             moved[:, chosen] += moves[:, None]
             rows.append(images_of(network, moved))
     return torch.stack(rows)
-
-
-def sheet(images: Tensor) -> Image.Image:
-    """The images of `walk` as one picture, a row for each direction."""
-    return grid(images.flatten(0, 1), columns=images.shape[1])
-
-
-def write_sheet(images: Tensor, path: str | Path) -> Path:
-    """Write `sheet` as a PNG; raises DiskError if it cannot be written."""
-    path = Path(path)
-    write_durably(path, png(sheet(images), {"Software": "sparring"}))
-    return path
 
 
 def _check(generator: TrainedGenerator, k: int) -> None:

@@ -85,7 +85,7 @@ def layers_named(text: str) -> list[int]:
 
 
 def table(images: Tensor) -> Image.Image:
-    """The images of `mix` as one picture."""
+    """Images `[rows, columns, c, h, w]`, of `mix` or of `directions.walk`, as one picture."""
     return grid(images.flatten(0, 1), columns=images.shape[1])
 
 

@@ -203,11 +203,10 @@ def project(
     from sparring.share.load import load
 
     generator = load(run, trust=trust)
-    channels, height, width = generator.sample(1).shape[1:]
-    if (height, width) == (1, 1):
+    if generator.shape[1:] == (1, 1):
         raise UsageError("this generator makes points, not images; project images")
     wanted = classes_listed(classes, generator.names)
-    target = read_image(image, (channels, height, width))
+    target = read_image(image, generator.shape)
     found = nearest(generator, target, space=space, steps=steps, rate=rate, seed=seed, classes=wanted)
     write_projection(found, out)
     answer(

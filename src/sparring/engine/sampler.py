@@ -91,6 +91,20 @@ class TrainedGenerator:
         """Columns of a sheet of samples: one for each of a few classes, else eight."""
         return self.classes if 2 <= self.classes <= 16 else 8
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image; points are (2, 1, 1)."""
+        channels, height, width = self.sample(1).shape[1:]
+        return channels, height, width
+
+    def styles(self, z: Tensor, labels: Tensor | None = None, *, truncation: float | None = None) -> Tensor:
+        """The styles of z `[n, z_dim]` and labels `[n]`, `[n, layers, w_dim]`, where the generator is."""
+        device = next(self.network.parameters()).device
+        told = () if labels is None else (labels.to(device),)
+        with torch.no_grad():
+            found: Tensor = self.network.styles(z.to(device), *told)
+            return found if truncation is None else self.network.truncated(found, truncation)
+
     def latents(self, n: int, seed: int = 0) -> Tensor:
         """z of the seeds `seed`..`seed + n - 1`, `[n, z_dim]`."""
         if n < 1:

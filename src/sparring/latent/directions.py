@@ -108,11 +108,7 @@ def walk(
     """
     walk_checked(steps, reach)
     generator.check(truncation)
-    network: Any = generator.network
-    device = next(network.parameters()).device
-    z = generator.latents(1, seed).to(device)
-    label = generator.labels(1, seed, classes=classes)
-    told = () if label is None else (label.to(device),)
+    z, label = generator.latents(1, seed), generator.labels(1, seed, classes=classes)
     shifts = torch.linspace(-reach, reach, steps)[:, None, None] * (directions.vectors * directions.deviations[:, None])
     rows = []
     if not generator.style_layers:
@@ -120,21 +116,20 @@ def walk(
             raise UsageError("this generator has no styles, so no layers to choose; leave them out")
         for moves in shifts.unbind(1):
             labels = None if label is None else label.expand(steps)
-            rows.append(generator.images(z.cpu() + moves, labels, truncation=truncation))
+            rows.append(generator.images(z + moves, labels, truncation=truncation))
         return torch.stack(rows)
     chosen = list(layers_checked(generator, range(generator.style_layers) if layers is None else layers))
+    styles = generator.styles(z, label, truncation=truncation)
     with torch.inference_mode():
-        styles = network.styles(z, *told)
-        styles = styles if truncation is None else network.truncated(styles, truncation)
-        for moves in shifts.to(device).unbind(1):
+        for moves in shifts.to(styles.device).unbind(1):
             moved = styles.expand(steps, -1, -1).clone()
             moved[:, chosen] += moves[:, None]
-            rows.append(images_of(network, moved))
+            rows.append(images_of(generator.network, moved))
     return torch.stack(rows)
 
 
 def _check(generator: TrainedGenerator, k: int) -> None:
-    if generator.sample(1).shape[-2:] == (1, 1):
+    if generator.shape[1:] == (1, 1):
         raise UsageError("this generator makes points, not images; ask for directions of images")
     dim = generator.network.style_weights(0).shape[1] if generator.style_layers else generator.z_dim
     if not 1 <= k <= dim:
@@ -143,6 +138,8 @@ def _check(generator: TrainedGenerator, k: int) -> None:
 
 def _entering(generator: TrainedGenerator, z: Tensor, labels: Tensor | None) -> Tensor:
     """What z `[n, z_dim]` becomes first: styles `[n, w_dim]`, or what the first layer says, flat; on the CPU."""
+    if generator.style_layers:
+        return generator.styles(z, labels)[:, 0].cpu()
     network: Any = generator.network
     device, found = next(network.parameters()).device, []
     layer = None
@@ -150,11 +147,8 @@ def _entering(generator: TrainedGenerator, z: Tensor, labels: Tensor | None) -> 
         part = z[first : first + 256].to(device)
         told = () if labels is None else (labels[first : first + 256].to(device),)
         with torch.inference_mode():
-            if generator.style_layers:
-                found.append(network.styles(part, *told)[:, 0].cpu())
-            else:
-                layer = layer or _first_layer(network, part[:1], *(t[:1] for t in told))
-                found.append(_answer(network, layer, part, *told).cpu())
+            layer = layer or _first_layer(network, part[:1], *(t[:1] for t in told))
+            found.append(_answer(network, layer, part, *told).cpu())
     return torch.cat(found)
 
 

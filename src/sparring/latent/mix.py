@@ -41,11 +41,9 @@ def mix(
     generator.check(truncation)
     seeds = [*rows, *columns]
     labels = generator.labels(len(seeds), classes=generator.labels(1, seeds[0]) if classes is None else classes)
-    network, device = generator.network, next(generator.network.parameters()).device
+    z, network = torch.cat([generator.latents(1, seed) for seed in seeds]), generator.network
+    styles = generator.styles(z, labels, truncation=truncation)
     with torch.inference_mode():
-        told = () if labels is None else (labels.to(device),)
-        styles = network.styles(torch.cat([generator.latents(1, seed) for seed in seeds]).to(device), *told)
-        styles = styles if truncation is None else network.truncated(styles, truncation)
         mine, theirs = styles[: len(rows)], styles[len(rows) :]
         top = images_of(network, theirs)
         found = [torch.cat([torch.zeros_like(top[:1]), top])]

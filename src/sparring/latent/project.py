@@ -183,9 +183,8 @@ def _begin(
     at = z[best : best + 1].to(wanted.device)
     if space == "z":
         return at.clone(), label
+    style = generator.styles(at, label)
     with torch.no_grad():
-        told = () if label is None else (label.to(wanted.device),)
-        style = network.styles(at, *told)
         mean = network.truncated(style, 0.0)[:, :1].expand_as(style)
         if _distance(network.synthesis(mean), wanted) < distances[best]:
             style = mean
@@ -194,11 +193,7 @@ def _begin(
 
 def _spread(generator: TrainedGenerator) -> Tensor:
     """How far styles are from their mean, root mean square (appendix D)."""
-    device = next(generator.network.parameters()).device
-    told = generator.labels(1024)
-    labels = () if told is None else (told.to(device),)
-    with torch.no_grad():
-        styles: Tensor = generator.network.styles(generator.latents(1024).to(device), *labels)[:, 0]
+    styles = generator.styles(generator.latents(1024), generator.labels(1024))[:, 0]
     return styles.var(0).sum().sqrt()
 
 

@@ -13,6 +13,7 @@ from sparring.errors import UsageError
 from sparring.fitting import fit
 from sparring.games.two_player import TwoPlayerGame
 from sparring.names import choose, discover
+from sparring.networks import mlp
 from sparring.networks.conditioning import LabelledDiscriminator, LabelledGenerator, without_labels
 from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
@@ -43,6 +44,20 @@ def players(
         "generator": fitted(partial(_generator, network=network, width=width, z_dim=z_dim)),
         "discriminator": fitted(partial(_discriminator, network=network, width=width, norm=judge_norm)),
     }
+
+
+def image_players(module: Any, *, generator: dict[str, Any], discriminator: dict[str, Any]) -> dict[str, Any]:
+    """Both players of a module of networks, with their settings; of points perceptrons four times as wide."""
+    plain = {"width": 4 * generator["width"], "layers": 3}
+    makers: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+        "generator": (partial(module.Generator, **generator), partial(mlp.Generator, z_dim=2, **plain)),
+        "discriminator": (partial(module.Discriminator, **discriminator), partial(mlp.Discriminator, **plain)),
+    }
+    return {name: fitted(partial(_of_kind, images=both[0], points=both[1])) for name, both in makers.items()}
+
+
+def _of_kind(facts: Facts, *, images: Callable[..., nn.Module], points: Callable[..., nn.Module]) -> Any:
+    return points if facts.points else images
 
 
 def conditional_generator(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Any
-
-from torch import nn
 
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
-from sparring.networks import mlp
 from sparring.networks import progan as progan_networks
 from sparring.networks import stylegan as stylegan_networks
 from sparring.networks.layers import pyramid
 from sparring.objectives.losses import non_saturating, wasserstein
 from sparring.objectives.penalties import drift, r1, wgan_gp
 from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Term, Turn, fitted
-from sparring.recipes.players import by_kind
+from sparring.recipes.players import by_kind, image_players
 from sparring.schedule import Path, Schedule, Steps
 
 __all__ = ["progan", "stylegan"]
@@ -81,6 +76,7 @@ def progan(
     lipschitz = Penalty(
         "gradient_penalty", of=wgan_gp, weight=fitted(partial(by_kind, given=weight, images=10.0, points=0.1))
     )
+    size = {"width": width, "most": most}
     near_zero = Penalty("drift", of=drift, weight=drift_weight)
     return Recipe(
         name="progan",
@@ -88,7 +84,7 @@ def progan(
         papers=(_PROGRESSIVE,),
         game=partial(
             TwoPlayerGame,
-            **_players(progan_networks, {"width": width, "most": most}, {"z_dim": z_dim}),
+            **image_players(progan_networks, generator={**size, "z_dim": z_dim}, discriminator=size),
             loss=wasserstein,
         ),
         turns=(Turn(("discriminator",), (Term("adversarial"), lipschitz, near_zero)), Turn(("generator",))),
@@ -141,6 +137,7 @@ def stylegan(
     """
     smooth = Penalty("r1", of=r1, weight=fitted(partial(by_kind, given=gamma, images=10.0, points=0.1)))
     pace = fitted(partial(_rates, rate=rate, phase=phase))
+    size = {"width": width, "most": most}
     mapping = {"z_dim": z_dim, "mapping_layers": mapping_layers, "mixing": mixing}
     return Recipe(
         name="stylegan",
@@ -148,7 +145,7 @@ def stylegan(
         papers=(_STYLE, _PROGRESSIVE),
         game=partial(
             TwoPlayerGame,
-            **_players(stylegan_networks, {"width": width, "most": most}, mapping),
+            **image_players(stylegan_networks, generator={**size, **mapping}, discriminator=size),
             loss=non_saturating,
         ),
         turns=(Turn(("discriminator",), (Term("adversarial"), smooth)), Turn(("generator",))),
@@ -158,23 +155,6 @@ def stylegan(
         mirror=mirror,
         growth=fitted(partial(_growth, phase=phase, first=1)),
     )
-
-
-def _players(module: Any, both: dict[str, Any], generator: dict[str, Any]) -> dict[str, Any]:
-    """Both players of a module; of points perceptrons, as wide next to them as four times the image's channels."""
-    return {
-        "generator": fitted(partial(_player, images=partial(module.Generator, **both, **generator), z_dim=2)),
-        "discriminator": fitted(partial(_player, images=partial(module.Discriminator, **both), z_dim=None)),
-    }
-
-
-def _player(facts: Facts, *, images: partial[nn.Module], z_dim: int | None) -> Callable[..., nn.Module]:
-    if not facts.points:
-        return images
-    width = 4 * int(images.keywords["width"])
-    if z_dim is None:
-        return partial(mlp.Discriminator, width=width, layers=3)
-    return partial(mlp.Generator, z_dim=z_dim, width=width, layers=3)
 
 
 def _growth(facts: Facts, *, phase: int | None, first: int) -> Schedule | None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from torch import nn
-
 from sparring.games.two_player import TwoPlayerGame
-from sparring.networks import mlp
 from sparring.networks import stylegan2 as networks
 from sparring.objectives.losses import non_saturating
 from sparring.objectives.paths import path_length
 from sparring.objectives.penalties import r1
 from sparring.recipe import Ema, Facts, Optim, Paper, Penalty, Recipe, Turn, fitted
+from sparring.recipes.players import image_players
 
 __all__ = ["stylegan2"]
 
@@ -74,6 +71,7 @@ def stylegan2(
     """
     # A lazy term is a step of its own in one round of k. Its weight times k keeps its share; the optimiser sees k + 1
     # steps where there were k, so its rate and betas are those of k / (k + 1) of a step (appendix B).
+    size = {"width": width, "most": most, "mapping_layers": mapping_layers}
     smooth = Penalty("r1", of=r1, weight=fitted(partial(_gamma, gamma=gamma, batch=batch)))
     even = Penalty("path_length", of=path_length, weight=_PATHS_EVERY * path_weight)
     paths = (Turn(("generator",), (even,), every=_PATHS_EVERY, batch_fraction=0.5),) if path_weight else ()
@@ -83,10 +81,7 @@ def stylegan2(
         papers=(_KARRAS, _ADA),
         game=partial(
             TwoPlayerGame,
-            generator=fitted(
-                partial(_generator, width=width, most=most, z_dim=z_dim, layers=mapping_layers, mixing=mixing)
-            ),
-            discriminator=fitted(partial(_discriminator, width=width, most=most, layers=mapping_layers)),
+            **image_players(networks, generator={**size, "z_dim": z_dim, "mixing": mixing}, discriminator=size),
             loss=non_saturating,
         ),
         turns=(
@@ -114,17 +109,3 @@ def _gamma(facts: Facts, *, gamma: float | None, batch: int) -> float:
     """R1's weight in a turn every 16 rounds; ADA's rule takes the pixels, points have little to be divided by."""
     fitting = 0.1 if facts.points else 0.0002 * facts.shape[1] * facts.shape[2] / batch
     return _R1_EVERY * (fitting if gamma is None else gamma)
-
-
-def _generator(
-    facts: Facts, *, width: int, most: int, z_dim: int, layers: int, mixing: float
-) -> Callable[..., nn.Module]:
-    if facts.points:
-        return partial(mlp.Generator, z_dim=2, width=4 * width, layers=3)
-    return partial(networks.Generator, width=width, most=most, z_dim=z_dim, mapping_layers=layers, mixing=mixing)
-
-
-def _discriminator(facts: Facts, *, width: int, most: int, layers: int) -> Callable[..., nn.Module]:
-    if facts.points:
-        return partial(mlp.Discriminator, width=4 * width, layers=3)
-    return partial(networks.Discriminator, width=width, most=most, mapping_layers=layers)

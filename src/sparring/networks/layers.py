@@ -17,6 +17,7 @@ __all__ = [
     "ConvDown",
     "Pyramid",
     "StyleBased",
+    "Translator",
     "UpConv",
     "Verdict",
     "fold_down",
@@ -79,6 +80,25 @@ class StyleBased(nn.Module, ABC):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.synthesis(self.styles(z, labels))
+
+
+class Translator(nn.Module, ABC):
+    """A network from images to images: `[n, c, h, w]` -> `[n, c', scale h, scale w]`, both in [-1, 1], of any size.
+
+    The sides of what it is given are multiples of `multiple`. `reach` is how far away, in given pixels, anything may be
+    that a pixel depends on; None where that is the whole image (statistics of it, attention, a bottleneck), which
+    therefore cannot be cut into tiles. `noisy` ones draw from torch's default generator, by dropout that stays on.
+    """
+
+    channels: int
+    multiple: int = 1
+    scale: int = 1
+    reach: int | None = None
+    noisy: bool = False
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """The images made of `x`."""
 
 
 def two_styles(first: Tensor, second: Tensor, layers: int, share: float) -> Tensor:

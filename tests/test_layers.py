@@ -15,13 +15,16 @@ FLOORS = [
     {"evaluation", "diagnosis", "latent", "share", "report", "trials"},
     {"recipes"},
     {"engine", "games"},
-    {"recipe", "recipe_file", "fitting"},
+    {"recipe", "recipe_file", "game", "fitting"},
     {"objectives", "augment", "networks", "data", "metrics", "features"},
     {"schedule", "names", "tensorfile", "chance", "pictures", "console", "tracking"},
     {"errors"},
 ]
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
-SIDEWAYS = {("recipe_file", "recipe"), ("recipe", "fitting"), ("__main__", "cli"), ("metrics", "features")}
+SIDEWAYS = {
+    ("recipe_file", "recipe"), ("recipe", "fitting"), ("game", "fitting"), ("game", "recipe"), ("recipe", "game"),
+    ("__main__", "cli"), ("metrics", "features"),
+}  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

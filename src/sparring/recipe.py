@@ -1,7 +1,7 @@
-"""The vocabulary: what a recipe is made of, and what games and the engine expect of each other.
+"""The vocabulary: what a recipe is made of.
 
 A recipe chooses a game and its players. In every round the players take turns. A game says what each player
-minimises; the engine says when; neither knows the other. Everything here is frozen data.
+minimises; the engine says when; neither knows the other (see `game`). Everything here is frozen data.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.networks.growing import Growing
-from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+from sparring.objectives.penalties import PenaltyFunction
 from sparring.schedule import Schedule, ends
 
+if TYPE_CHECKING:
+    from sparring.game import Game
+
 __all__ = [
-    "Batch",
     "BoundRecipe",
     "Constraint",
-    "Context",
     "Ema",
     "Facts",
-    "Game",
+    "Given",
     "Optim",
-    "OptimizerState",
     "Paper",
     "Penalty",
+    "Reading",
     "Recipe",
     "RecipeWarning",
     "Term",
@@ -147,16 +148,6 @@ class Optim:
 
 
 @dataclass(frozen=True)
-class OptimizerState:
-    """An optimiser at one moment, to look at: what it is, its rate and betas now, its moments by parameter."""
-
-    optim: Optim
-    rate: float
-    betas: tuple[float, float]
-    moments: Mapping[str, Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True)
 class Ema:
     """A moving average of a player's weights, with a half-life in images so that it means the same at any batch size.
 
@@ -190,6 +181,19 @@ class Paper:
         return f"{self.authors} ({self.year}): {self.title}{stop} {self.url}"
 
 
+@dataclass(frozen=True)
+class Given:
+    """Weights that a player begins with: those of a player of a finished run, known by its checkpoint's hash."""
+
+    run: str
+    player: str
+    checkpoint: str
+
+
+Reading: TypeAlias = Literal["images", "tiles", "pairs", "sides"]
+"""How a recipe wants its data read (see `data.options.Options`)."""
+
+
 class RecipeWarning(UserWarning):
     """A combination that can be played but that theory advises against."""
 
@@ -203,6 +207,9 @@ class Recipe:
     of every class equally often, however many there are. A turn's batch is played in `accumulate` parts, one after the
     other, whose gradients are added up before the step: the memory of one part for the batch of all. Statistics of the
     batch are then those of a part, and running means of penalties move with every part.
+
+    `reading` is what the game takes: single images, tiles of large ones, pairs, or two sides that do not pair up. `given`
+    are weights that parts of players, named `player` or `player.part`, begin with and that other runs made.
 
     With `growth`, a schedule of levels (see `networks.growing`), players grow while they are trained; when a level
     begins to be faded in and when it is there, optimisers begin anew, as their moments belong to another network.
@@ -221,6 +228,8 @@ class Recipe:
     balanced: bool = False
     accumulate: int = 1
     growth: Schedule | None = None
+    reading: Reading = "images"
+    given: Mapping[str, Given] = field(default_factory=dict)
     sampler: str = "generator"
 
     def but(self, **changes: Any) -> Recipe:
@@ -256,8 +265,6 @@ class Recipe:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
-        if recipe.balanced and facts.classes < 2:
-            raise UsageError(f"{self.name} balances classes, but these data have {facts.classes}; leave balancing out")
         if not 1 <= recipe.accumulate <= 1024:
             raise UsageError(f"a batch in {recipe.accumulate} parts cannot be; give a number from 1 to 1024")
         for batch in ends(recipe.batch):
@@ -270,6 +277,8 @@ class Recipe:
         except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"{self.name} cannot be built with these parameters ({reason}); change them") from error
+        if recipe.balanced and facts.classes < 2:
+            raise UsageError(f"{self.name} balances classes, but these data have {facts.classes}; leave balancing out")
         for player, network in players.items():
             if any(parameter.numel() == 0 for parameter in network.parameters()):
                 raise UsageError(f"{self.name} cannot be built with these parameters (the {player} has an empty layer)")
@@ -291,77 +300,6 @@ class BoundRecipe:
 
     recipe: Recipe
     facts: Facts
-
-
-class Batch(Protocol):
-    """What a turn draws from, lazily: what is not asked for costs nothing."""
-
-    @property
-    def size(self) -> int:
-        """Images of this turn on this process."""
-
-    @property
-    def real(self) -> Tensor:
-        """Reals `[size, c, h, w]` in [-1, 1] (points as they are); fresh for every turn."""
-
-    @property
-    def labels(self) -> Tensor | None:
-        """Labels of the reals, int64 `[size]`, or None."""
-
-    def fake_labels(self, n: int) -> Tensor:
-        """Labels for fakes, int64 `[n]`, as frequent as among the reals; a function of what `z` is one of."""
-
-    def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
-        """Noise `[n, dim]`, a function of (seed, round, turn, global sample index)."""
-
-
-class Context(Protocol):
-    """What the engine lends a game for one turn."""
-
-    @property
-    def seen(self) -> int:
-        """Real images shown before this round."""
-
-    @property
-    def level(self) -> float | None:
-        """How far the players have grown before this round, or None where they do not grow."""
-
-    @property
-    def processes(self) -> int:
-        """Processes that share the batch."""
-
-    @property
-    def players(self) -> Mapping[str, nn.Module]:
-        """All players; those not on turn are frozen."""
-
-    def mean(self, x: Tensor) -> Tensor:
-        """The mean of `[n, ...]` over the images of all processes, `[...]`, differentiable.
-
-        Every batch statistic goes through it.
-        """
-
-    def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
-        """The penalty of each image, `[n]`; its state is kept under its name and saved with the run."""
-
-    def note(self, **values: Tensor) -> None:
-        """Numbers for the log, averaged over the interval; no host round trip."""
-
-    def optimizer_state(self, player: str) -> OptimizerState:
-        """A read-only view of a player's optimiser, for games that look ahead."""
-
-
-class Game(Protocol):
-    """What each player minimises. Built by `Recipe.game()`; its `state` is saved with the run."""
-
-    def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
-        """The players for data of a shape, by name, with initial weights drawn from torch's default generator."""
-
-    def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
-        """The value of each of the turn's terms, unweighted: scalars, by name."""
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        """Tensors the game keeps between rounds, filled in by `build`; the engine moves them to its device."""
 
 
 def _refuse_weight(name: str, weight: Schedule) -> None:

@@ -92,3 +92,16 @@ def test_the_best_network_of_those_that_are_here(monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_network_is_named() -> None:
     with pytest.raises(UsageError, match="did you mean 'grey28'"):
         features.load("gray28")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_inner_layers_carry_gradients(network: FeatureNetwork, channels: int) -> None:
+    """Layers of images in [-1, 1] at their own size; a loss of them pulls at every channel that is looked at."""
+    images = (pictures(2, channels, 64).float() / 127.5 - 1).requires_grad_()
+    layers = network.layers(images)
+    assert len(layers) >= 4
+    assert all(layer.dim() == 4 and len(layer) == 2 for layer in layers)
+    sizes = [layer.shape[2] for layer in layers]
+    assert sizes == sorted(sizes, reverse=True)
+    (pull,) = torch.autograd.grad(sum(layer.square().mean() for layer in layers), images)
+    assert bool((pull[:, : min(channels, 3)].flatten(2).abs().sum(2) > 0).all())

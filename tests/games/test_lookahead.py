@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from sparring.game import OptimizerState
 from sparring.games.lookahead import look_ahead
 from sparring.networks.dcgan import Discriminator
 from sparring.networks.layers import Verdict
-from sparring.recipe import Optim, OptimizerState
+from sparring.recipe import Optim
 
 
 class Line(nn.Module):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from sparring.engine.sampler import settled
 from sparring.errors import FileUnusableError
-from sparring.recipe import Ema, Optim, OptimizerState
+from sparring.game import OptimizerState
+from sparring.recipe import Ema, Optim
 from sparring.schedule import value
 
 __all__ = ["Player"]

@@ -18,8 +18,9 @@ from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
 from sparring.engine.state import State
 from sparring.errors import DivergedError
+from sparring.game import OptimizerState
 from sparring.objectives.penalties import PenaltyInputs
-from sparring.recipe import BoundRecipe, OptimizerState, Penalty, Recipe, Turn
+from sparring.recipe import BoundRecipe, Penalty, Recipe, Turn
 from sparring.schedule import value
 
 __all__ = ["Round", "batch_at", "rounds"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import interpolate
 
-from sparring.features.network import FeatureNetwork, Features, FeatureSource, sha256_of
+from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ _DIMENSION = 64
 _CLASSES = 20
 
 
-class Grey28(nn.Module):
+class Grey28(LayeredNetwork):
     """uint8 [n, 1, h, w] -> 64 features (the mean over the last map, after its ReLU) and 20 class logits."""
 
     def __init__(self) -> None:
@@ -48,6 +48,13 @@ class Grey28(nn.Module):
             x = interpolate(x, size=(28, 28), mode="bilinear", antialias=True, align_corners=False)
         values = self.maps(x / 127.5 - 1).mean(dim=(2, 3))
         return Features(values, self.classes(values))
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for stage in self.maps:
+            x = stage(x)
+            found.append(x)
+        return found
 
 
 def _load() -> FeatureNetwork:

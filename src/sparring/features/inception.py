@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from sparring.errors import FileUnusableError
-from sparring.features.network import FeatureNetwork, Features, FeatureSource, sha256_of
+from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +24,15 @@ __all__ = ["Inception", "load_inception", "source"]
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _ADDRESS = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_FILE}"
+_STEM = (
+    "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2",
+    "Mixed_5b", "Mixed_5c", "Mixed_5d",
+)  # fmt: skip
 _SHA256 = "6726825d"
 """How the checksum of the canonical file begins; the file carries it in its name."""
 
 
-class Inception(nn.Module):
+class Inception(LayeredNetwork):
     """uint8 [n, 3, h, w] -> 2,048 pooled features and 1,008 logits without their bias, as the Inception Score wants."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -38,6 +42,15 @@ class Inception(nn.Module):
     def forward(self, images: Tensor) -> Features:
         values, logits = self.body(images)
         return Features(values, logits)
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """The stem and the first blocks, which images of 32 pixels and more reach."""
+        found = []
+        for name in _STEM:
+            x = getattr(self.body, name)(x)
+            if not name.startswith("MaxPool"):
+                found.append(x)
+        return found
 
 
 def load_inception(path: Path | str) -> FeatureNetwork:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch.nn.functional import interpolate
 
-from sparring.features.network import FeatureNetwork, Features, FeatureSource, sha256_of
+from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Lite0", "source"]
 
 
-class Lite0(nn.Module):
+class Lite0(LayeredNetwork):
     """uint8 [n, 3, h, w] -> 1,280 pooled features and 1,000 ImageNet logits."""
 
     def __init__(self) -> None:
@@ -38,6 +37,14 @@ class Lite0(nn.Module):
             x = interpolate(x, size=(224, 224), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
         values = self.body.forward_head(self.body.forward_features(x / 127.5 - 1), pre_logits=True)
         return Features(values, self.body.get_classifier()(values))
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        x = self.body.bn1(self.body.conv_stem(x))
+        found = [x]
+        for stage in self.body.blocks:
+            x = stage(x)
+            found.append(x)
+        return found
 
 
 def _missing() -> str | None:

@@ -7,6 +7,7 @@ its weight file and the rule by which it brings images to its own size; `protoco
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from sparring.errors import ShapeError
 
-__all__ = ["FeatureNetwork", "FeatureSource", "Features", "sha256_of"]
+__all__ = ["FeatureNetwork", "FeatureSource", "Features", "LayeredNetwork", "sha256_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,18 @@ class Features:
         return Features(self.values[rows], None if self.logits is None else self.logits[rows])
 
 
+class LayeredNetwork(nn.Module, ABC):
+    """A feature network as torch knows it: uint8 images in, `Features` out, and its inner layers for losses."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Features:
+        """Features of uint8 `[n, channels, h, w]`."""
+
+    @abstractmethod
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Inner layers of images in [-1, 1] at their own size, from shallow to deep, `[n, c, h, w]` each."""
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureNetwork:
     """A frozen network together with everything that must be said about it beside a score.
@@ -53,7 +66,7 @@ class FeatureNetwork:
     channels: int
     resize: str
     labels: str | None
-    module: nn.Module
+    module: LayeredNetwork
     batch: int = 250
 
     def features(self, images: Tensor) -> Features:
@@ -78,6 +91,16 @@ class FeatureNetwork:
         return Features(
             torch.cat([part.values.cpu() for part in parts]).clone(), torch.cat(logits).clone() if logits else None
         )
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Inner layers of images `[n, c, h, w]` in [-1, 1], differentiable, at the images' own size, shallow to deep.
+
+        Of images with alpha or more channels the first three are looked at, of two the first.
+        """
+        few = images[:, : 3 if images.shape[1] >= 3 else 1]
+        if few.shape[1] != self.channels:
+            few = few.expand(-1, 3, -1, -1) if self.channels == 3 else _luminance(few)
+        return self.module.layers(few)
 
     def to(self, device: torch.device | str) -> FeatureNetwork:
         """This network, with its weights moved to a device."""
@@ -124,5 +147,10 @@ def _with_channels(images: Tensor, channels: int) -> Tensor:
         return images
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)  # ITU-R BT.601
-    return (images * weights).sum(1, keepdim=True).round().to(torch.uint8)
+    return _luminance(images).round().to(torch.uint8)
+
+
+def _luminance(images: Tensor) -> Tensor:
+    """RGB `[n, 3, h, w]` as grey `[n, 1, h, w]`, by ITU-R BT.601."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from sparring.game import OptimizerState
 from sparring.networks.layers import Verdict
-from sparring.recipe import OptimizerState
 
 __all__ = ["Ahead", "Judge", "look_ahead"]
 

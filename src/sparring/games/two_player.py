@@ -12,12 +12,14 @@ from torch.nn.functional import cross_entropy
 
 from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
+from sparring.game import Batch, Context
 from sparring.games.lookahead import Ahead, Judge, look_ahead
+from sparring.games.verdicts import noted, opposed
 from sparring.networks.growing import grow, seen_at
 from sparring.networks.layers import StyleBased, Verdict, pyramid
-from sparring.objectives.losses import AdversarialLoss, share_right
+from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyInputs
-from sparring.recipe import Batch, Context, Turn
+from sparring.recipe import Turn
 
 __all__ = ["TwoPlayerGame"]
 
@@ -303,10 +305,7 @@ class _Play:
         return self._verdict(_Shown(packs, labels)).per_image
 
     def _pairs(self, function: Callable[[Tensor, Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-        """The loss of each pair; of all pairs where there are more of one side, which leaves its mean unchanged."""
-        if self.game.loss.pairing == "average":
-            real, fake = real - self.ctx.mean(fake), fake - self.ctx.mean(real)
-        return function(real, fake) if len(real) == len(fake) else function(real[:, None], fake[None, :])
+        return opposed(self.game.loss, function, real, fake, self.ctx.mean)
 
     def _inputs(
         self, player: str, real: _Shown, fake: _Shown, real_logits: Tensor, fake_logits: Tensor, z: Tensor | None = None
@@ -321,11 +320,9 @@ class _Play:
         return {penalty.name: self.ctx.penalise(penalty, inputs).mean() for penalty in self.turn.penalties}
 
     def _note(self, real: Tensor, fake: Tensor) -> None:
-        """Logits, how often D is right, probabilities where the loss is logistic, and the augmentation's strength."""
+        """What D thinks, and the augmentation's strength."""
         loss, ctx, augment, state = self.game.loss, self.ctx, self.game.augment, self.game._state
-        ctx.note(real_logit=real.mean(), fake_logit=fake.mean(), right=share_right(loss, real, fake))
-        if loss.logistic:
-            ctx.note(real_probability=real.sigmoid().mean(), fake_probability=fake.sigmoid().mean())
+        noted(ctx, loss, real, fake)
         if augment is not None:
             if loss.boundary is not None:
                 sign = ctx.mean((real - loss.boundary).sign())

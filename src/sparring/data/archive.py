@@ -57,7 +57,13 @@ def list_archive(path: Path) -> Listing:
         )
     # One reader at a time: members share one file, and decoding is what takes the time.
     lock = threading.Lock()
-    return Listing(path, in_order(list(members)), tuple(skipped), lambda file: _read(archive, members[file], lock))
+    return Listing(
+        path,
+        in_order(list(members)),
+        tuple(skipped),
+        lambda file: _read(archive, members[file], lock),
+        wrapped=True,
+    )
 
 
 def _check_directory(path: Path) -> None:

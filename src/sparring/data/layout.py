@@ -30,17 +30,17 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def lay_out(listing: Listing, *, unwrap: bool) -> Layout:
+def lay_out(listing: Listing) -> Layout:
     """One class per top folder, everything below it included.
 
-    `unwrap` looks through single folders at the top, as archives have them. Images beside the folders mean that the
-    folders are no classes; a label file in NVIDIA's form (`dataset.json`) wins over folders.
+    Images beside the folders mean that the folders are no classes; a label file in NVIDIA's form (`dataset.json`) wins
+    over folders.
     """
     files = tuple(file for file in listing.files if PurePosixPath(file.name).name != _LABEL_FILE)
     labelled = _from_label_file(listing, files)
     if labelled is not None:
         return labelled
-    depth = _wrapping_depth(files) if unwrap else 0
+    depth = _wrapping_depth(files) if listing.wrapped else 0
     tops = [_parts(file)[depth] if len(_parts(file)) > depth + 1 else None for file in files]
     folders = sorted({top for top in tops if top is not None})
     if not folders:

@@ -102,7 +102,7 @@ def _in_folder(path: Path) -> Source:
     arrays = find_arrays(path)
     if arrays is not None:
         return arrays
-    return PictureSource(list_folder(path), unwrap=False)
+    return PictureSource(list_folder(path))
 
 
 def _in_file(path: Path) -> Source:
@@ -115,7 +115,7 @@ def _in_file(path: Path) -> Source:
     if path.suffix in (".npz", ".npy"):
         return NumpySource(name, path, (path,))
     if kind == "ZIP" or path.suffix == ".zip":
-        return PictureSource(list_archive(path), unwrap=True)
+        return PictureSource(list_archive(path))
     if kind is not None:
         raise DataError(f"{name} is a single file ({kind}); give a folder or zip with at least 2 images")
     raise DataError(f"{name} is no file of images; give a folder or zip of images, an .npz, or a folder of IDX files")

@@ -1,7 +1,7 @@
 """Image files to material: survey all headers, choose one size, decode once, settle the channels.
 
-Decoded images wait as RGBA in an unnamed temporary file (in memory while small), because whether a set is grey or has
-alpha is known only when the last one has been seen.
+Decoded pictures wait as RGBA in an unnamed temporary file (in memory while small), because whether a set is grey or has
+alpha is known only when the last one has been seen. What one image of the data set is made of, its reading says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,21 +21,25 @@ from numpy.typing import NDArray
 
 from sparring.data.channels import has_alpha, is_grey, to_channels
 from sparring.data.decoding import decode, measure, signature, strict_decoding
-from sparring.data.layout import Layout, is_picture_name, lay_out
+from sparring.data.layout import Layout, is_picture_name
 from sparring.data.listing import Listing
 from sparring.data.material import FileStamp, Material, Pixels
 from sparring.data.options import Options
+from sparring.data.reader import IMAGES, Item, Reader
 from sparring.data.report import IntakeReport, Refused, Skipped, printable
-from sparring.data.sizing import Sizing, choose_sizing, enlargement, fit
+from sparring.data.sizing import Sizing, enlargement, fit
 from sparring.errors import DataError, DiskError
 
 __all__ = ["PictureSource"]
 
 _BLOCK = 256
 _PART = 16
+_BLOCK_BYTES = 128 * 2**20
 _IN_MEMORY_BYTES = 128 * 2**20
 _FEW = 50
+_FLATTENED = "transparency flattened onto the background colour"
 T = TypeVar("T")
+Work = TypeVar("Work")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,6 @@ class PictureSource:
     """A listed folder or archive of image files."""
 
     listing: Listing
-    unwrap: bool
 
     @property
     def name(self) -> str:
@@ -59,7 +62,7 @@ class PictureSource:
 
     def prepare(self, options: Options) -> Material:
         """Decodes every file once. Raises DataError when too little is left, DiskError when there is no room."""
-        intake = _Intake(self.listing, list(self.listing.skipped))
+        intake = _Intake(self.listing, IMAGES, list(self.listing.skipped))
         with ExitStack() as on_failure:
             on_failure.callback(intake.waiting.close)
             material = self._taken_in(intake, options)
@@ -67,81 +70,115 @@ class PictureSource:
         return material
 
     def _taken_in(self, intake: _Intake, options: Options) -> Material:
-        layout = lay_out(self.listing, unwrap=self.unwrap)
+        reader, listing = intake.reader, self.listing
+        layout = reader.lay_out(listing)
         with strict_decoding(), ThreadPoolExecutor(_workers()) as pool:
-            survey = _each(pool, lambda file: _measured(self.listing, file), layout.files)
-            sizes = [intake.accepted(size) for size in survey]
-            wanted = [file for file, size in zip(layout.files, sizes, strict=True) if size is not None]
-            intake.check_enough(len(wanted))
-            sizing = choose_sizing([size for size in sizes if size is not None], options)
-            decoded = _each(pool, lambda file: _fitted(self.listing, file, sizing, options), wanted)
+            survey = _each(pool, lambda file: _measured(listing, file), layout.files)
+            sizes = intake.accepted(zip(layout.files, survey, strict=True))
+            intake.check_losses(len(sizes))
+            chosen = reader.choose(listing, layout, sizes, options)
+            intake.refused += chosen.refused
+            intake.check_enough(chosen.items)
+            sizing = reader.choose_sizing([item.size for item in chosen.items], options)
+            decoded = _each(
+                pool,
+                lambda item: _fitted(listing, item, reader, sizing, options),
+                chosen.items,
+                bytes_of=lambda item: 4 * item.pictures * sizing.height * sizing.width,
+            )
             try:
-                kept = [intake.put_down(image) for image in decoded]
+                used = [item for item, result in zip(chosen.items, decoded, strict=True) if intake.put_down(result)]
             except OSError as error:
                 raise DiskError(
                     f"no room for decoded images ({error.strerror}); free some space or set TMPDIR to a larger disk"
                 ) from error
-        intake.check_enough(sum(kept))
-        used = [file for file, good in zip(wanted, kept, strict=True) if good]
+        intake.check_losses(sum(len(item.files) for item in used))
+        intake.check_enough(used)
         return _material(intake, layout, used, sizing, options)
 
 
 @dataclass
 class _Intake:
-    """The running account of one preparation."""
+    """The running account of one preparation: files lost, files that do not fit the reading, pictures stored."""
 
     listing: Listing
-    skipped: list[Skipped]
+    reader: Reader
+    lost: list[Skipped]
+    refused: list[Skipped] = field(default_factory=list)
     ignored: int = 0
+    stored: int = 0
     alpha: int = 0
     grey: int = 0
-    enlarged: int = 0
     conversions: Counter[str] = field(default_factory=Counter)
     waiting: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115
 
-    def accepted(self, verdict: tuple[int, int] | Skipped | None) -> tuple[int, int] | None:
-        """The size of a file that goes on to be decoded; counts the others."""
-        if isinstance(verdict, tuple):
-            return verdict
-        if verdict is None:
-            self.ignored += 1
-            return None
-        self.skipped.append(verdict)
-        return None
+    def accepted(
+        self, verdicts: Iterable[tuple[FileStamp, tuple[int, int] | Skipped | None]]
+    ) -> dict[FileStamp, tuple[int, int]]:
+        """The sizes of the files that go on to be decoded; counts the others."""
+        sizes = {}
+        for file, verdict in verdicts:
+            if isinstance(verdict, Skipped):
+                self.lost.append(verdict)
+            elif verdict is None:
+                self.ignored += 1
+            else:
+                sizes[file] = verdict
+        return sizes
 
-    def put_down(self, one: _Fitted | Skipped) -> bool:
-        """Stores one image and counts what is known about it, in order. Raises OSError."""
-        if isinstance(one, Skipped):
-            self.skipped.append(one)
+    def put_down(self, result: list[_Fitted] | Skipped) -> bool:
+        """Stores the pictures of one item and counts what is known about them, in order. Raises OSError."""
+        if isinstance(result, Skipped):
+            self.lost.append(result)
             return False
-        self.waiting.write(one.pixels.tobytes())
-        self.alpha += int(has_alpha(one.pixels[None])[0])
-        self.grey += int(is_grey(one.pixels[None])[0])
-        self.enlarged += one.enlarged
-        self.conversions.update(one.conversions)
+        for file in result:
+            seen_through = 0
+            for pixels in file.pictures:
+                self.waiting.write(pixels.tobytes())
+                seen_through += int(has_alpha(pixels[None])[0])
+                self.grey += int(is_grey(pixels[None])[0])
+            self.stored += len(file.pictures)
+            self.alpha += seen_through
+            self.conversions.update(file.conversions)
+            self.conversions[_FLATTENED] += seen_through > 0
         return True
 
-    def check_enough(self, usable: int) -> None:
-        """Raises DataError with the reasons when most files are lost or fewer than two are left."""
+    def channels(self, options: Options) -> int:
+        """How many every picture gets; drops the account of flattening when there is none."""
+        chosen = options.channels
+        if chosen == "auto":
+            chosen = 4 if self.alpha * 2 > self.stored else 1 if self.grey == self.stored else 3
+        if chosen == 4 or not self.alpha:
+            del self.conversions[_FLATTENED]
+        return chosen
+
+    def check_losses(self, usable: int) -> None:
+        """Raises DataError with the reasons when there are no images or most files are lost."""
         where = f"{printable(str(self.listing.root))}"
-        lost = len(self.skipped)
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.skipped[:3])
+        lost = len(self.lost)
         if usable == 0 and lost == 0:
             others = f" among {self.ignored:,} other files" if self.ignored else ""
             raise DataError(f"no images in {where}{others}; give PNG, JPEG, WebP, BMP or GIF files")
         if usable < lost:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.lost[:3])
             raise DataError(
                 f"{lost:,} of {lost + usable:,} files in {where} cannot be used ({reasons}); mend or remove them"
             )
+
+    def check_enough(self, items: Sequence[Item]) -> None:
+        """Raises DataError when fewer than two images come of it."""
+        usable = sum(item.pictures for item in items) // self.reader.depth
         if usable < 2:
-            raise DataError(f"only {usable} usable image in {where}; training needs at least 2")
+            where, noun = printable(str(self.listing.root)), self.reader.noun.removesuffix("s")
+            raise DataError(f"only {usable} usable {noun} in {where}; training needs at least 2")
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    pixels: Pixels
+    """The pictures cut from one file, RGBA at the common size, and what had to be done to the file."""
+
+    pictures: list[Pixels]
     conversions: tuple[str, ...]
-    enlarged: bool
 
 
 def _measured(listing: Listing, file: FileStamp) -> tuple[int, int] | Skipped | None:
@@ -155,45 +192,48 @@ def _measured(listing: Listing, file: FileStamp) -> tuple[int, int] | Skipped | 
         return Skipped(printable(file.name), str(refusal)) if is_picture_name(file.name) else None
 
 
-def _fitted(listing: Listing, file: FileStamp, sizing: Sizing, options: Options) -> _Fitted | Skipped:
-    """The image as RGBA at the common size, or why not."""
-    try:
-        picture = decode(listing.read(file), near=(sizing.height, sizing.width))
-    except Refused as refusal:
-        return Skipped(printable(file.name), str(refusal))
-    pixels = np.asarray(fit(picture.image, sizing, options.background).convert("RGBA"))
-    enlarged = enlargement((picture.image.height, picture.image.width), sizing) > 2
-    return _Fitted(pixels, picture.conversions, enlarged)
+def _fitted(listing: Listing, item: Item, reader: Reader, sizing: Sizing, options: Options) -> list[_Fitted] | Skipped:
+    """The pictures of each file of an item, or why one of them cannot be used."""
+    near = None if reader.exact else (sizing.height, sizing.width)
+    fitted = []
+    for file in item.files:
+        try:
+            decoded = decode(listing.read(file), near=near)
+        except Refused as refusal:
+            return Skipped(printable(file.name), str(refusal))
+        cut = reader.cut(decoded.image, item, sizing)
+        pictures = [np.asarray(fit(image, sizing, options.background).convert("RGBA")) for image in cut]
+        fitted.append(_Fitted(pictures, decoded.conversions))
+    return fitted
 
 
-def _material(intake: _Intake, layout: Layout, used: list[FileStamp], sizing: Sizing, options: Options) -> Material:
-    count = len(used)
-    channels = options.channels if options.channels != "auto" else _channels(intake, count)
-    if channels != 4 and intake.alpha:
-        intake.conversions["transparency flattened onto the background colour"] = intake.alpha
+def _material(intake: _Intake, layout: Layout, used: list[Item], sizing: Sizing, options: Options) -> Material:
+    reader = intake.reader
+    count, channels = intake.stored // reader.depth, intake.channels(options)
     labels, classes = _labels(layout, used)
-    dropped = sorted(set(layout.classes) - set(classes)) if len(layout.classes) > 1 else []
-    notes = layout.notes + tuple(f"Class {name} has no usable image and is left out." for name in dropped)
     warnings = []
-    if intake.enlarged:
-        warnings.append(f"{intake.enlarged:,} images are enlarged more than 2 times; take a smaller size.")
+    enlarged = sum(enlargement(item.size, sizing) > 2 for item in used)
+    if enlarged:
+        warnings.append(f"{enlarged:,} {reader.noun} are enlarged more than 2 times; take a smaller size.")
     if count < _FEW:
-        warnings.append(f"only {count} images; a generator learns them by heart rather than what they have in common.")
+        few = f"only {count} {reader.noun}"
+        warnings.append(f"{few}; a generator learns them by heart rather than what they have in common.")
     report = IntakeReport(
         used=count,
         size=(sizing.height, sizing.width),
         rule=sizing.rule,
-        skipped=tuple(sorted(intake.skipped, key=lambda one: one.name)),
+        skipped=tuple(sorted([*intake.lost, *intake.refused], key=lambda one: one.name)),
         ignored=intake.ignored,
         conversions=dict(intake.conversions),
-        notes=notes,
+        notes=layout.notes + reader.notes(intake.listing, layout, used),
         warnings=tuple(warnings),
+        noun=reader.noun,
     )
-    shape = (channels, sizing.height, sizing.width)
+    shape = (reader.depth * channels, sizing.height, sizing.width)
     return Material(
         count=count,
         shape=shape,
-        chunks=lambda: _chunks(intake.waiting, shape, options.background),
+        chunks=lambda: _chunks(intake.waiting, shape, reader.depth, options.background),
         labels=labels,
         classes=classes,
         report=report,
@@ -201,44 +241,58 @@ def _material(intake: _Intake, layout: Layout, used: list[FileStamp], sizing: Si
     )
 
 
-def _channels(intake: _Intake, count: int) -> int:
-    if intake.alpha * 2 > count:
-        return 4
-    return 1 if intake.grey == count else 3
-
-
-def _labels(layout: Layout, used: list[FileStamp]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Labels of the used files, counted without gaps; a class without images is no class."""
-    if layout.labels is None:
-        return None, ()
-    label_of = dict(zip(layout.files, layout.labels, strict=True))
-    present, labels = np.unique(np.array([label_of[file] for file in used], dtype=np.int64), return_inverse=True)
+def _labels(layout: Layout, used: list[Item]) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Labels of the used items, counted without gaps; a class without images is no class."""
+    given = [item.label for item in used if item.label is not None]
+    present, labels = np.unique(np.array(given, dtype=np.int64), return_inverse=True)
     if len(present) < 2:
         return None, ()
     return labels.astype(np.int64), tuple(layout.classes[index] for index in present)
 
 
-def _chunks(waiting: IO[bytes], shape: tuple[int, int, int], background: tuple[int, int, int]) -> Iterator[Pixels]:
+def _chunks(
+    waiting: IO[bytes], shape: tuple[int, int, int], depth: int, background: tuple[int, int, int]
+) -> Iterator[Pixels]:
+    """Stored pictures as images of the data set, `depth` of them stacked along the channels of each."""
     channels, height, width = shape
-    one = height * width * 4
+    one = depth * height * width * 4
     waiting.seek(0)
-    while data := waiting.read(one * _BLOCK):
-        images = np.frombuffer(data, dtype=np.uint8).reshape(-1, height, width, 4)
-        yield np.ascontiguousarray(to_channels(images, channels, background).transpose(0, 3, 1, 2))
+    while data := waiting.read(one * max(1, min(_BLOCK, _BLOCK_BYTES // one))):
+        pictures = np.frombuffer(data, dtype=np.uint8).reshape(-1, height, width, 4)
+        planes = to_channels(pictures, channels // depth, background).transpose(0, 3, 1, 2)
+        yield np.ascontiguousarray(planes).reshape(-1, channels, height, width)
 
 
 def _each(
-    pool: ThreadPoolExecutor, work: Callable[[FileStamp], T], files: list[FileStamp] | tuple[FileStamp, ...]
+    pool: ThreadPoolExecutor,
+    work: Callable[[Work], T],
+    todo: Sequence[Work],
+    *,
+    bytes_of: Callable[[Work], int] = lambda one: 0,
 ) -> Iterator[T]:
     """Results in order, a block at a time, so that decoded images never pile up.
 
     A worker takes several files at once: small images are decoded faster than threads are switched.
     """
-    for start in range(0, len(files), _BLOCK):
-        block = files[start : start + _BLOCK]
-        parts = [block[at : at + _PART] for at in range(0, len(block), _PART)]
-        for results in pool.map(lambda part: [work(file) for file in part], parts):
+    for block in _blocks(todo, bytes_of):
+        size = min(_PART, -(-len(block) // _workers()))
+        parts = [block[at : at + size] for at in range(0, len(block), size)]
+        for results in pool.map(lambda part: [work(one) for one in part], parts):
             yield from results
+
+
+def _blocks(todo: Sequence[Work], bytes_of: Callable[[Work], int]) -> Iterator[list[Work]]:
+    """Runs of no more than _BLOCK, whose results take no more than _BLOCK_BYTES unless a single one does."""
+    block: list[Work] = []
+    held = 0
+    for one in todo:
+        if block and (len(block) == _BLOCK or held + bytes_of(one) > _BLOCK_BYTES):
+            yield block
+            block, held = [], 0
+        block.append(one)
+        held += bytes_of(one)
+    if block:
+        yield block
 
 
 def _workers() -> int:

@@ -24,7 +24,8 @@ class IntakeReport:
     """The account of one intake; `str(report)` is what a person is shown.
 
     `size` is (height, width); `rule` is the sentence that says how images were brought to it; `conversions` counts
-    images by what was done to them; `ignored` counts files that never claimed to be images.
+    image files by what was done to them; `ignored` counts files that never claimed to be images. `noun` says what was
+    made of them.
     """
 
     used: int
@@ -36,6 +37,7 @@ class IntakeReport:
     conversions: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    noun: str = "images"
 
     def lines(self) -> list[str]:
         """The report as sentences, the most important first.
@@ -43,7 +45,7 @@ class IntakeReport:
         >>> IntakeReport(used=3, size=(8, 8), rule="Kept at 8x8.", conversions={"16-bit scaled": 2}).lines()
         ['3 images used. Kept at 8x8.', '2 images: 16-bit scaled.']
         """
-        lines = [f"{self.used:,} images used. {self.rule}"]
+        lines = [f"{self.used:,} {self.noun} used. {self.rule}"]
         if self.skipped:
             lines.append(f"{len(self.skipped):,} files skipped:")
             lines += [f"  {one.name}: {one.reason}" for one in self.skipped[:_SHOWN]]
@@ -52,7 +54,7 @@ class IntakeReport:
         if self.ignored:
             lines.append(f"{self.ignored:,} other files ignored.")
         if self.duplicates:
-            lines.append(f"{self.duplicates:,} images are exact copies of others.")
+            lines.append(f"{self.duplicates:,} {self.noun} are exact copies of others.")
         lines += [f"{count:,} images: {what}." for what, count in sorted(self.conversions.items())]
         return lines + list(self.notes) + [f"Warning: {warning}" for warning in self.warnings]
 
@@ -74,6 +76,7 @@ class IntakeReport:
             conversions=dict(stored["conversions"]),
             notes=tuple(stored["notes"]),
             warnings=tuple(stored["warnings"]),
+            noun=stored["noun"],
         )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One image file, as a network of a known shape wants it."""
+"""One image file, at the shape a network wants or at its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sparring.data.channels import to_channels
@@ -15,7 +16,7 @@ from sparring.data.report import Refused
 from sparring.data.sizing import choose_sizing, fit
 from sparring.errors import DataError
 
-__all__ = ["read_image"]
+__all__ = ["read_image", "read_picture"]
 
 
 def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
@@ -23,16 +24,30 @@ def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
 
     Raises DataError for what is no readable image.
     """
-    path = Path(path)
     channels, height, width = shape
+    image = _decoded(Path(path), near=(height, width))
+    options = Options(size=(height, width))
+    return _as_tensor(fit(image, choose_sizing([(image.height, image.width)], options), options.background), channels)
+
+
+def read_picture(path: str | Path, channels: int) -> Tensor:
+    """A file at its own size, as uint8 `[c, h, w]` with 1, 3 or 4 channels.
+
+    Raises DataError for what is no readable image.
+    """
+    return _as_tensor(_decoded(Path(path)), channels)
+
+
+def _decoded(path: Path, *, near: tuple[int, int] | None = None) -> Image.Image:
     try:
         with strict_decoding():
-            image = decode(path.read_bytes(), near=(height, width)).image
+            return decode(path.read_bytes(), near=near).image
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give an image file") from error
     except Refused as refusal:
         raise DataError(f"{path} cannot be used: {refusal}; give another image file") from refusal
-    options = Options(size=(height, width))
-    fitted = fit(image, choose_sizing([(image.height, image.width)], options), options.background)
-    pixels = to_channels(np.asarray(fitted.convert("RGBA"))[None], channels, options.background)
+
+
+def _as_tensor(image: Image.Image, channels: int) -> Tensor:
+    pixels = to_channels(np.asarray(image.convert("RGBA"))[None], channels, Options().background)
     return torch.from_numpy(np.ascontiguousarray(pixels[0].transpose(2, 0, 1)))

@@ -36,11 +36,13 @@ def list_archive(path: Path) -> Listing:
         ) from error
     members: dict[FileStamp, zipfile.ZipInfo] = {}
     skipped: list[Skipped] = []
+    folders: list[str] = []
     for index, info in enumerate(archive.infolist()):
-        if info.is_dir():
-            continue
         name = info.filename.replace("\\", "/")
         if any(is_clutter(part) for part in name.split("/") if part not in ("", ".", "..")):
+            continue
+        if info.is_dir():
+            folders.append(name.rstrip("/"))
             continue
         try:
             _check_member(name, info)
@@ -62,6 +64,7 @@ def list_archive(path: Path) -> Listing:
         in_order(list(members)),
         tuple(skipped),
         lambda file: _read(archive, members[file], lock),
+        tuple(folders),
         wrapped=True,
     )
 

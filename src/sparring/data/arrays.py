@@ -14,6 +14,7 @@ from sparring.data.channels import has_alpha, to_channels
 from sparring.data.material import Material, Pixels
 from sparring.data.options import Options
 from sparring.data.report import IntakeReport, printable
+from sparring.data.sides import check_two_sides
 from sparring.data.sizing import Sizing, choose_sizing, fit
 from sparring.errors import DataError
 
@@ -39,7 +40,12 @@ class ArraySet:
 
 
 def prepare_arrays(given: ArraySet, options: Options) -> Material:
-    """Material from an array. Raises DataError for shapes, ranges and counts that cannot be images."""
+    """Material from an array. Raises DataError for shapes, ranges and counts that cannot be images or be read so."""
+    if options.reading in ("tiles", "pairs"):
+        raise DataError(
+            f"{given.name} holds an array of images, which cannot be read as {options.reading}; "
+            "give a folder or zip of image files"
+        )
     images, notes = _channels_last(given.images, given.name)
     count, height, width, given_channels = images.shape
     if count < 2:
@@ -49,6 +55,8 @@ def prepare_arrays(given: ArraySet, options: Options) -> Material:
     channels = _channels(images, scale, options)
     shape = (channels, sizing.height, sizing.width)
     labels, classes, label_notes = _labels(given, count)
+    if options.reading == "sides":
+        check_two_sides(given.name, classes)
     enlarged = sizing.height > 2 * height or sizing.width > 2 * width
     warnings = []
     if enlarged:

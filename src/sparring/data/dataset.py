@@ -51,7 +51,7 @@ class Dataset:
         return len(self._pixels)
 
     def __repr__(self) -> str:
-        kind = "points" if self.points else "images"
+        kind = "points" if self.points else self.report.noun
         classes = f", {len(self.classes)} classes" if self.classes else ""
         return f"<Dataset {self.name}: {len(self):,} {kind}, {'x'.join(map(str, self.shape))}{classes}>"
 

@@ -23,6 +23,7 @@ def list_folder(root: Path) -> Listing:
     root = Path(os.path.realpath(root))
     files: list[FileStamp] = []
     skipped: list[Skipped] = []
+    folders: list[str] = []
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -42,13 +43,14 @@ def list_folder(root: Path) -> Listing:
             name = f"{below}/{entry.name}" if below else entry.name
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(name)
+                folders.append(name)
                 continue
             try:
                 files.append(_stamp(root, name, entry))
             except Refused as refusal:
                 skipped.append(Skipped(printable(name), str(refusal)))
     skipped.sort(key=lambda one: one.name)
-    return Listing(root, in_order(files), tuple(skipped), lambda file: _read(root / file.name))
+    return Listing(root, in_order(files), tuple(skipped), lambda file: _read(root / file.name), tuple(folders))
 
 
 def _stamp(root: Path, name: str, entry: os.DirEntry[str]) -> FileStamp:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from sparring.data.decoding import signature
@@ -11,7 +11,7 @@ from sparring.data.listing import Listing
 from sparring.data.material import FileStamp
 from sparring.data.report import Refused, printable
 
-__all__ = ["Layout", "is_picture_name", "lay_out"]
+__all__ = ["Layout", "TopFolders", "is_picture_name", "lay_out", "top_folders"]
 
 _PICTURE_SUFFIXES = frozenset((
     ".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".svg",
@@ -56,6 +56,41 @@ def lay_out(listing: Listing) -> Layout:
     number = {name: index for index, name in enumerate(folders)}
     labels = tuple(number[top] for top in tops if top is not None)
     return Layout(inside, labels, tuple(printable(name) for name in folders))
+
+
+@dataclass(frozen=True)
+class TopFolders:
+    """The folders at the top, those with images and those without; `depth` of them wrap everything and mean nothing.
+
+    `loose` says that images lie beside the folders.
+    """
+
+    filled: tuple[str, ...]
+    empty: tuple[str, ...]
+    loose: bool
+    depth: int
+
+    def split(self, file: FileStamp) -> tuple[str, str]:
+        """The top folder of a file, "" for one beside the folders, and its path from there."""
+        parts = _parts(file)[self.depth :]
+        return (parts[0], "/".join(parts[1:])) if len(parts) > 1 else ("", parts[0])
+
+
+def top_folders(listing: Listing) -> TopFolders:
+    """Looks for images under every top folder; empty folders are known too, because a person may have meant them."""
+    depth = _wrapping_depth(listing.files) if listing.wrapped else 0
+    tops = TopFolders((), (), loose=False, depth=depth)
+    filled: set[str] = set()
+    names = {path.split("/")[depth] for path in listing.folders if path.count("/") >= depth}
+    for file in listing.files:
+        top, _ = tops.split(file)
+        names.add(top)
+        if top not in filled and _is_picture(listing, file):
+            filled.add(top)
+    names.discard("")
+    loose = "" in filled
+    filled.discard("")
+    return replace(tops, filled=tuple(sorted(filled)), empty=tuple(sorted(names - filled)), loose=loose)
 
 
 def is_picture_name(name: str) -> bool:

@@ -19,14 +19,15 @@ _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 class Listing:
     """Regular files in the order of their names, `/` between folders, and what was left out while listing.
 
-    `read(stamp)` gives a file's bytes, or raises Refused with the reason. `wrapped` says that single folders at the
-    top mean nothing, as archives have them.
+    `folders` are those at any depth, empty ones included. `read(stamp)` gives a file's bytes, or raises Refused with
+    the reason. `wrapped` says that single folders at the top mean nothing, as archives have them.
     """
 
     root: Path
     files: tuple[FileStamp, ...]
     skipped: tuple[Skipped, ...]
     read: Callable[[FileStamp], bytes]
+    folders: tuple[str, ...] = ()
     wrapped: bool = False
 
 

@@ -17,7 +17,7 @@ from sparring.data.folder import list_folder
 from sparring.data.idx import IdxSource, find_idx
 from sparring.data.material import Material, Source
 from sparring.data.numpy_files import NumpySource, find_arrays
-from sparring.data.options import Channels, Options
+from sparring.data.options import Channels, Options, Reading
 from sparring.data.pictures import PictureSource
 from sparring.data.points import POINT_SETS, open_points
 from sparring.data.report import printable
@@ -36,6 +36,7 @@ def open_data(
     cache: Path | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
     max_side: int = 64,
+    reading: Reading = "images",
     seed: int = 0,
     count: int = 100_000,
 ) -> Dataset:
@@ -46,6 +47,11 @@ def open_data(
     `size` is (height, width); without it one size is chosen, at most `max_side` when images differ. `channels` forces
     1, 3 or 4. `cache` replaces $SPARRING_CACHE and the user's cache folder. `seed` and `count` are for point sets only.
 
+    `reading` says what one image of the data set is made of. "images": of one file. "tiles": of a piece of a file, cut
+    unscaled, `size` large (96x96 unless given). "pairs": of two pictures, `[2c, h, w]`, the halves of one file or the
+    files of one name in two sub-folders; `size` is that of each. "sides": of one file, in two classes that do not pair
+    up, the sub-folders trainA and trainB, A and B, or any two.
+
     Raises DataError when there are no usable images, UsageError for options that cannot be meant, DiskError when
     there is room nowhere.
 
@@ -53,10 +59,14 @@ def open_data(
     >>> data.name, len(data), data.points
     ('ring8', 100000, True)
     """
-    options = Options(size=size, channels=channels, background=background, max_side=max_side)
+    options = Options(size=size, channels=channels, background=background, max_side=max_side, reading=reading)
     if isinstance(source, str) and source in POINT_SETS and not Path(source).exists():
         if size is not None:
             raise UsageError(f"{source} are points, which have no size; leave it out")
+        if reading != "images":
+            raise DataError(
+                f"{source} are points, which cannot be read as {reading}; give images, or leave reading out"
+            )
         if count < 2:
             raise UsageError(f"{count} points are too few; give 2 or more")
         return open_points(source, count=count, seed=seed)

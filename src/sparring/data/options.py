@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sparring.errors import UsageError
 
-__all__ = ["Channels", "Options"]
+__all__ = ["Channels", "Options", "Reading"]
 
 Channels = Literal["auto", 1, 3, 4]
+Reading = Literal["images", "tiles", "pairs", "sides"]
 _MOST_SIDE = 4096
 
 
 @dataclass(frozen=True)
 class Options:
-    """Size (height, width), channels, the colour behind transparent pixels, and the largest side chosen unasked.
+    """Size (height, width), channels, the colour behind transparent pixels, the largest side chosen unasked, and what
+    one image of the data set is made of.
 
     Raises UsageError for values that cannot be meant.
 
@@ -29,6 +31,7 @@ class Options:
     channels: Channels = "auto"
     background: tuple[int, int, int] = (255, 255, 255)
     max_side: int = 64
+    reading: Reading = "images"
 
     def __post_init__(self) -> None:
         if self.size is not None and not all(2 <= side <= _MOST_SIDE for side in self.size):
@@ -41,3 +44,5 @@ class Options:
             raise UsageError(f"background {self.background} is no colour; give three numbers from 0 to 255")
         if self.max_side < 16:
             raise UsageError(f"max_side {self.max_side} is too small; give 16 or more")
+        if self.reading not in get_args(Reading):
+            raise UsageError(f"reading {self.reading!r} cannot be; give one of {', '.join(get_args(Reading))}")

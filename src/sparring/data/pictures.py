@@ -24,10 +24,13 @@ from sparring.data.decoding import decode, measure, signature, strict_decoding
 from sparring.data.layout import Layout, is_picture_name
 from sparring.data.listing import Listing
 from sparring.data.material import FileStamp, Material, Pixels
-from sparring.data.options import Options
+from sparring.data.options import Options, Reading
+from sparring.data.pairs import PAIRS
 from sparring.data.reader import IMAGES, Item, Reader
 from sparring.data.report import IntakeReport, Refused, Skipped, printable
+from sparring.data.sides import SIDES
 from sparring.data.sizing import Sizing, enlargement, fit
+from sparring.data.tiles import TILES
 from sparring.errors import DataError, DiskError
 
 __all__ = ["PictureSource"]
@@ -38,6 +41,8 @@ _BLOCK_BYTES = 128 * 2**20
 _IN_MEMORY_BYTES = 128 * 2**20
 _FEW = 50
 _FLATTENED = "transparency flattened onto the background colour"
+READERS: dict[Reading, Reader] = {"images": IMAGES, "tiles": TILES, "pairs": PAIRS, "sides": SIDES}
+
 T = TypeVar("T")
 Work = TypeVar("Work")
 
@@ -62,7 +67,7 @@ class PictureSource:
 
     def prepare(self, options: Options) -> Material:
         """Decodes every file once. Raises DataError when too little is left, DiskError when there is no room."""
-        intake = _Intake(self.listing, IMAGES, list(self.listing.skipped))
+        intake = _Intake(self.listing, READERS[options.reading], list(self.listing.skipped))
         with ExitStack() as on_failure:
             on_failure.callback(intake.waiting.close)
             material = self._taken_in(intake, options)

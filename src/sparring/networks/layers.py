@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ __all__ = [
     "fold_up",
     "initialise_normal",
     "inner_layers",
+    "norm_layer",
     "pyramid",
+    "require_multiple",
     "two_styles",
     "widths_of",
 ]
@@ -157,6 +159,37 @@ def _sides(height: int, width: int, direction: int) -> list[int]:
     """The first width from `width` on, up or down, that goes with a height."""
     end = 3 if direction < 0 else 2 * width + 1
     return next(([w] for w in range(width, end, direction) if _halved(height, w)), [])
+
+
+def require_multiple(shape: tuple[int, int, int], multiple: int, least: int = 1) -> None:
+    """Raises ShapeError with the nearest possible sizes unless both sides are multiples, and at least `least` of them.
+
+    >>> require_multiple((3, 64, 96), 32)
+    """
+    _, height, width = shape
+    if all(side >= least * multiple and side % multiple == 0 for side in (height, width)):
+        return
+
+    def fitted(side: int) -> int:
+        return max(side, least) * multiple
+
+    down = fitted(height // multiple), fitted(width // multiple)
+    up = fitted(-(-height // multiple)), fitted(-(-width // multiple))
+    nearest = (down,) if down == up else (down, up)
+    at_least = f" of at least {least * multiple}" if least > 1 else ""
+    raise ShapeError(
+        f"{height}x{width} pixels are not multiples of {multiple}{at_least} along both sides; the nearest "
+        f"{'possible size is' if len(nearest) == 1 else 'possible sizes are'} "
+        f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
+        nearest,
+    )
+
+
+def norm_layer(kind: Literal["batch", "instance", "none"], channels: int) -> nn.Module:
+    """Batch norm; instance norm without weights of its own; or nothing."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
 def widths_of(width: int, most: int, doublings: int) -> list[int]:

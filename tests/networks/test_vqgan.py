@@ -179,6 +179,20 @@ def test_processes_that_share_a_batch_move_alike(how: str) -> None:
 
 
 @BOTH
+def test_half_precision_around_it_does_not_reach_it(how: str) -> None:
+    """Distances, losses and averages are as wide as the codebook under autocast."""
+    plain, cast = Quantiser(9, 4, how=how), Quantiser(9, 4, how=how)  # type: ignore[arg-type]
+    cast.load_state_dict(plain.state_dict())
+    maps = torch.randn(3, 4, 5, 2).bfloat16()
+    expected = plain.train()(maps.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = cast.train()(maps)
+    for name in ("maps", "indices", "codebook", "commitment"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+    assert all(torch.equal(tensor, cast.state_dict()[name]) for name, tensor in plain.state_dict().items())
+
+
+@BOTH
 def test_codes_that_nobody_chooses_are_revived(how: str) -> None:
     quantiser = filled(how, decay=0.5).train()
     with torch.no_grad():

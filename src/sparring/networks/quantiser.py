@@ -91,7 +91,8 @@ class Quantiser(nn.Module):
         indices = self.nearest(maps)
         chosen = self.lookup(indices)
         if self.training:
-            self._move(maps, indices, mean or _mean)
+            with torch.autocast(maps.device.type, enabled=False):
+                self._move(maps, indices, mean or _mean)
         return Quantised(
             maps=chosen.detach() + (maps - maps.detach()),  # in this order the numbers are those of the codes, exactly
             indices=indices,

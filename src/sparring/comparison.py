@@ -25,12 +25,14 @@ from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
+from sparring.engine.endowment import endow
 from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.errors import DivergedError, UsageError
 from sparring.evaluation import evaluate
+from sparring.game import ImageGame
 from sparring.metrics.intervals import student
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
@@ -208,7 +210,7 @@ def _command(setting: Setting, word: str, seed: int, pictures: Path | None) -> l
 def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Path | None) -> dict[str, Any]:
     """One training and its scores."""
     begun, recipe = time.perf_counter(), recipe_named(word)
-    dataset = open_data(setting.data, size=setting.size)
+    dataset = open_data(setting.data, size=setting.size, reading=recipe.reading)
     split = split_held_out(dataset)
     train = split.train
     if setting.subset is not None:
@@ -223,14 +225,16 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
         budget = affordable(lambda images: recipe.bind(*facts, budget=images), pace, setting.minutes)
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=seed, device=devices.device)
+    if isinstance(state.game, ImageGame):
+        raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
+    endow(state, recipe)
     diverged = False
     try:
         for _ in rounds(bound, loader, seed=seed, state=state, devices=devices, until=budget):
             pass
     except DivergedError:
         diverged = True
-    player = state.players[recipe.sampler]
-    generator = TrainedGenerator(player.shown())
+    generator = TrainedGenerator(state.players[recipe.sampler].shown())
     if pictures is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
         write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))

@@ -14,6 +14,7 @@ __all__ = [
     "Interrupted",
     "ShapeError",
     "SparringError",
+    "TooLargeError",
     "UsageError",
 ]
 
@@ -40,6 +41,10 @@ class ShapeError(UsageError):
     def __init__(self, message: str, nearest: tuple[tuple[int, int], ...] = ()) -> None:
         super().__init__(message)
         self.nearest = nearest
+
+
+class TooLargeError(UsageError):
+    """An image that a network can take neither whole nor in tiles."""
 
 
 class DataError(SparringError):

@@ -13,12 +13,18 @@ from torch import Tensor
 
 from sparring.chance import generator
 from sparring.data import Dataset, open_data
+from sparring.data.options import Reading
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator, in_turn
 from sparring.errors import DataError, UsageError
 from sparring.features import FeatureNetwork, Features, best_for, load
+from sparring.game import ImageGame
 from sparring.metrics import Metric, Score, metric_named
+from sparring.metrics import metrics as metric_names
+from sparring.metrics.fidelity import fidelities, scored
+from sparring.names import choose
+from sparring.pictures import scaled, to_uint8
 
 __all__ = ["evaluate", "sentence"]
 
@@ -57,10 +63,19 @@ def evaluate(
     reals have no labels. `per_class` compares each class with its own reals, n divided by the classes of each.
     `truncation` is that of `TrainedGenerator.images`.
 
+    A run whose players make images of images answers the questions in the reals, and its answers are compared with
+    those that were wanted; names of `metrics.fidelity` (psnr, absolute_error, sharpness, perceptual) compare them one
+    by one, where the questions have an answer each.
+
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
     subject = Run(subject) if isinstance(subject, str | Path) else subject
-    chosen = [metric_named(_SHORT.get(name.strip(), name.strip())) for name in metrics]
+    named = [_SHORT.get(name.strip(), name.strip()) for name in metrics]
+    if isinstance(subject, Run) and isinstance(game := subject.bound.recipe.game(), ImageGame):
+        if n is not None or per_class or truncation is not None:
+            raise UsageError("a translator answers what it is asked; leave n, classes and truncation out")
+        return _measure_answers(subject, game, _reals(subject, data, labels), named, features, seed, device)
+    chosen = [metric_named(name) for name in named]
     reals = _named_alike(_reals(subject, data, labels), _names(subject))
     if per_class and (reals.labels is None or not _classes(subject)):
         raise UsageError("classes can be compared only where both the generator and the reals have them")
@@ -85,6 +100,27 @@ def evaluate(
     if not per_class:
         return _measure(chosen, *seen, protocol, seed)
     return _measure_classes(chosen, (seen[0], reals.labels), (seen[1], fakes.labels), protocol, seed, _names(subject))
+
+
+def _measure_answers(
+    run: Run, game: ImageGame, reals: _Images, names: Sequence[str], features: str | None, seed: int, device: str | None
+) -> tuple[Score, ...]:
+    """Scores of what a translator makes of the questions in some reals, against the answers."""
+    task = game.task(scaled(reals.images), reals.labels)
+    given, wanted = to_uint8(task.given), to_uint8(task.wanted)
+    for name in names:
+        choose(name, [*metric_names(), *fidelities()], "metric")
+    if not task.paired and (alone := sorted(set(names) & set(fidelities()))):
+        raise UsageError(f"{alone[0]} compares answers one by one, and these questions have none of their own")
+    network = load(features or best_for(_shape(wanted))).to(find_device(device))
+    translator = run.translator()
+    translator.network.to(find_device(device))
+    made = translator.translate(given, seed=seed)
+    protocol = {**_protocol(network, wanted), **reals.origin, "fakes": f"answers to {len(given):,} questions"}
+    far = [metric_named(name) for name in names if name not in fidelities()]
+    scores = _measure(far, _look(network, wanted), _look(network, made), protocol, seed) if far else ()
+    near = [scored(fidelities()[name], wanted, made, network) for name in names if name in fidelities()]
+    return scores + tuple(score.beside(**protocol, seed=seed) for score in near)
 
 
 def sentence(score: Score) -> str:
@@ -183,7 +219,8 @@ def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels:
         if not isinstance(subject, Run):
             raise UsageError("there is nothing to compare with; name the real images as well")
         return _held_out(subject)
-    dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject))
+    reading: Reading = subject.bound.recipe.reading if isinstance(subject, Run) else "images"
+    dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject), reading=reading)
     share = "all" if len(dataset) <= _MOST else f"the first {_MOST:,}"
     return _all(dataset, f"{share} of {dataset.name}")
 
@@ -193,7 +230,8 @@ def _held_out(run: Run) -> _Images:
     recorded = run.card["data"]
     shape = recorded["shape"]
     size = None if shape[1:] == [1, 1] else (shape[1], shape[2])
-    dataset = open_data(recorded["source"], size=size, channels=recorded["channels"])
+    reading = run.bound.recipe.reading
+    dataset = open_data(recorded["source"], size=size, channels=recorded["channels"], reading=reading)
     if dataset.fingerprint != recorded["fingerprint"]:
         raise DataError(
             f"{recorded['source'] or 'the embedded data'} no longer holds what {run.path} was trained on; "
@@ -207,7 +245,10 @@ def _held_out(run: Run) -> _Images:
 
 def _size_of(subject: Subject) -> tuple[int, int] | None:
     """The size the reals must have to be compared with a subject's images; None for points."""
-    height, width = subject.shape[1:] if isinstance(subject, Dataset) else _generator(subject).sample(1).shape[2:]
+    if isinstance(subject, Run):
+        height, width = subject.bound.facts.shape[1:]
+    else:
+        height, width = subject.shape[1:]
     return None if (height, width) == (1, 1) else (height, width)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparring.errors import UsageError
 
-__all__ = ["animate", "data_url", "grid", "picture", "png", "scatter", "to_uint8"]
+__all__ = ["animate", "data_url", "grid", "picture", "png", "scaled", "scatter", "to_uint8"]
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -28,6 +28,15 @@ def to_uint8(images: Tensor) -> Tensor:
     if images.shape[-2:] == (1, 1):
         return images
     return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def scaled(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [-1, 1]; floats are left alone.
+
+    >>> scaled(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+    [-1.0, 1.0]
+    """
+    return images.float().div_(127.5).sub_(1) if images.dtype == torch.uint8 else images
 
 
 def picture(image: Tensor) -> Image.Image:

@@ -13,11 +13,12 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from sparring.data.options import Reading
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.networks.growing import Growing
@@ -36,7 +37,6 @@ __all__ = [
     "Optim",
     "Paper",
     "Penalty",
-    "Reading",
     "Recipe",
     "RecipeWarning",
     "Term",
@@ -110,9 +110,13 @@ class Turn:
         """The terms that are penalties."""
         return tuple(term for term in self.terms if isinstance(term, Penalty))
 
+    def within(self, seen: float) -> bool:
+        """Whether a moment lies between its bounds."""
+        return seen >= self.begin and (self.end is None or seen < self.end)
+
     def due(self, round_index: int, seen: int) -> Turn | None:
         """This turn with the terms that are due in a round, or None where the turn itself rests."""
-        if round_index % self.every or seen < self.begin or (self.end is not None and seen >= self.end):
+        if round_index % self.every or not self.within(seen):
             return None
         terms = tuple(t for t in self.terms if not (isinstance(t, Penalty) and round_index % t.every))
         return dataclasses.replace(self, terms=terms) if len(terms) < len(self.terms) else self
@@ -190,10 +194,6 @@ class Given:
     checkpoint: str
 
 
-Reading: TypeAlias = Literal["images", "tiles", "pairs", "sides"]
-"""How a recipe wants its data read (see `data.options.Options`)."""
-
-
 class RecipeWarning(UserWarning):
     """A combination that can be played but that theory advises against."""
 
@@ -208,8 +208,8 @@ class Recipe:
     other, whose gradients are added up before the step: the memory of one part for the batch of all. Statistics of the
     batch are then those of a part, and running means of penalties move with every part.
 
-    `reading` is what the game takes: single images, tiles of large ones, pairs, or two sides that do not pair up. `given`
-    are weights that parts of players, named `player` or `player.part`, begin with and that other runs made.
+    `reading` is what the game takes: single images, tiles of large ones, pairs, or two sides that do not pair up.
+    `given` are weights that parts of players, named `player` or `player.part`, begin with and that other runs made.
 
     With `growth`, a schedule of levels (see `networks.growing`), players grow while they are trained; when a level
     begins to be faded in and when it is there, optimisers begin anew, as their moments belong to another network.

@@ -31,15 +31,23 @@ _TRIES = 20
 
 
 @dataclass(frozen=True)
+class _Stage:
+    """What makes one round cost more than another: the level of growth, if any, and the turns that are played."""
+
+    level: float | None
+    turns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Pace:
     """Seconds and floating-point operations of an image, averaged over the budget.
 
-    `measured` are those of each level of growth (None where nothing grows) at some batches.
+    `measured` are those of each stage at some batches.
     """
 
     seconds_per_image: float
     operations_per_image: float
-    measured: Mapping[float | None, _Costs] = field(default_factory=dict)
+    measured: Mapping[_Stage, _Costs] = field(default_factory=dict)
 
     def images(self, minutes: float) -> int:
         """The images that fit into so many minutes, with 3 % for grids, logs and checkpoints."""
@@ -53,7 +61,7 @@ class Pace:
         found = []
         for k in range(_MOMENTS):
             moment = begin + (bound.facts.budget - begin) * (k + 0.5) / _MOMENTS
-            batches, seconds, operations = self.measured[_level(bound, moment)]
+            batches, seconds, operations = self.measured[_stage(bound, moment)]
             found.append([_interpolate(batches, costs, bound, moment) for costs in (seconds, operations)])
         seconds_each, operations_each = (sum(costs) / _MOMENTS for costs in zip(*found, strict=True))
         return Pace(seconds_each, operations_each, self.measured)
@@ -71,18 +79,18 @@ def affordable(bind: Callable[[int], BoundRecipe], pace: Pace, minutes: float) -
 
 
 def measure_pace(bound: BoundRecipe, loader: Loader, devices: Devices, *, seconds: float = 2.0) -> Pace:
-    """Play a few rounds at every level of growth, with the first, the middle and the last batch of its time.
+    """Play a few rounds at every stage of the run, with the first, the middle and the last batch of its time.
 
     Raises UsageError with the batch that fits if memory runs out.
     """
-    moments: dict[float | None, list[float]] = {level: [] for level in _levels(bound.recipe.growth)}
+    moments: dict[_Stage, list[float]] = {stage: [] for stage in _stages(bound)}
     for k in range(_MOMENTS):
         moment = bound.facts.budget * (k + 0.5) / _MOMENTS
-        moments[_level(bound, moment)].append(moment)
+        moments[_stage(bound, moment)].append(moment)
     share = seconds / len(moments)
     measured = {
-        level: _costs(bound, level, found or [bound.facts.budget], loader, devices, share)
-        for level, found in moments.items()
+        stage: _costs(bound, stage, found or [bound.facts.budget], loader, devices, share)
+        for stage, found in moments.items()
     }
     return Pace(0.0, 0.0, measured).over(bound)
 
@@ -95,23 +103,33 @@ def _levels(growth: Schedule | None) -> list[float | None]:
     return [float(level) for level in range(math.ceil(min(passed)), math.ceil(max(passed)) + 1)]
 
 
-def _level(bound: BoundRecipe, moment: float) -> float | None:
-    """The level that costs what the round at a moment does: one that is faded in is there wholly."""
-    growth = bound.recipe.growth
-    return None if growth is None else float(math.ceil(value(growth, moment)))
+def _stages(bound: BoundRecipe) -> list[_Stage]:
+    """Every stage that a run passes, whatever the budget, as far as it can be told."""
+    turns = bound.recipe.turns
+    moments = sorted({0.0, *(t.begin for t in turns), *(t.end for t in turns if t.end is not None)})
+    played = {_stage(bound, moment).turns for moment in moments}
+    return [_Stage(level, places) for level in _levels(bound.recipe.growth) for places in sorted(played)]
+
+
+def _stage(bound: BoundRecipe, moment: float) -> _Stage:
+    """What a round at a moment costs the same as: a level that is faded in is there wholly."""
+    growth, turns = bound.recipe.growth, bound.recipe.turns
+    level = None if growth is None else float(math.ceil(value(growth, moment)))
+    return _Stage(level, tuple(place for place, turn in enumerate(turns) if turn.within(moment)))
 
 
 def _costs(
-    bound: BoundRecipe, level: float | None, moments: list[float], loader: Loader, devices: Devices, seconds: float
+    bound: BoundRecipe, stage: _Stage, moments: list[float], loader: Loader, devices: Devices, seconds: float
 ) -> _Costs:
-    """Batches, and seconds and operations of an image at each, at one level."""
-    stage = replace(bound, recipe=bound.recipe.but(growth=level))
+    """Batches, and seconds and operations of an image at each, at one stage."""
+    turns = tuple(replace(bound.recipe.turns[place], begin=0, end=None) for place in stage.turns)
+    staged = replace(bound, recipe=bound.recipe.but(growth=stage.level, turns=turns))
     marks = (moments[0], moments[len(moments) // 2], moments[-1])
     batches = sorted({batch_at(bound.recipe, moment, devices.world) for moment in marks})
     samples = []
     for batch in batches:
         try:
-            samples.append(_time(stage, batch, loader, devices, seconds / len(batches)))
+            samples.append(_time(staged, batch, loader, devices, seconds / len(batches)))
         except (RuntimeError, MemoryError, ValueError) as error:
             if not out_of_memory(error):
                 reason = str(error).splitlines()[0]
@@ -121,7 +139,7 @@ def _costs(
     else:
         failed = 0
     if failed:  # outside the handler, whose traceback would keep the memory
-        raise UsageError(_advice(stage, failed, loader, devices))
+        raise UsageError(_advice(staged, failed, loader, devices))
     times, operations = zip(*samples, strict=True)
     return batches, times, operations
 

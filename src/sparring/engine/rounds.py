@@ -17,9 +17,10 @@ from sparring.chance import draw, generator, seed_of
 from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
 from sparring.engine.state import State
-from sparring.errors import DivergedError
+from sparring.errors import DivergedError, UsageError
 from sparring.game import OptimizerState
 from sparring.objectives.penalties import PenaltyInputs
+from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Penalty, Recipe, Turn
 from sparring.schedule import value
 
@@ -51,6 +52,8 @@ def rounds(
     on from its state gives the same weights, bit for bit. Raises DivergedError before a step that is not finite.
     """
     devices = devices or Devices()
+    if bound.recipe.given and state is None:
+        raise UsageError(f"{bound.recipe.name} begins with another run's weights; play it by train, or give a state")
     state = state or State(bound, seed=seed, device=devices.device)
     recipe = bound.recipe
     while state.seen < until:
@@ -191,11 +194,6 @@ def _moved(images: Tensor, device: torch.device) -> Tensor:
     return images.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else images
 
 
-def _scaled(images: Tensor) -> Tensor:
-    """uint8 to float32 in [-1, 1]; float data is left alone."""
-    return images.float().div_(127.5).sub_(1) if images.dtype == torch.uint8 else images
-
-
 @final
 class _Draw:
     """The batch of one turn, drawn when asked for."""
@@ -241,5 +239,5 @@ class _Draw:
             device = self._table.devices.device
             images, labels = self._table.loader.draw(self._begin, self._global, self._part)
             self.cursor = self._begin + self._global
-            self._real = _scaled(_moved(images, device)), None if labels is None else labels.to(device)
+            self._real = scaled(_moved(images, device)), None if labels is None else labels.to(device)
         return self._real

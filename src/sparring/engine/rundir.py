@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, final
 
 import filelock
+from torch import Tensor
 
 from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, write_durably
-from sparring.engine.sampler import TrainedGenerator, class_names, settled
+from sparring.engine.sampler import TrainedGenerator, class_names, settled, trained_network
 from sparring.engine.state import State
+from sparring.engine.translator import TrainedTranslator
 from sparring.errors import DiskError, FileUnusableError, FolderInUseError
+from sparring.names import choose
 from sparring.pictures import data_url, grid, png
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json, to_json
@@ -95,17 +98,31 @@ class Run:
         """The generator of one checkpoint; raises FileUnusableError if it is damaged or does not fit the recipe."""
         bound = self.bound
         name = bound.recipe.sampler
-        kind = "average" if name in bound.recipe.emas else "weights"
-        prefix = f"players.{name}.{kind}."
-        tensors, _ = read(checkpoint)
-        weights = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
-        source = f"{bound.recipe.name} {checkpoint.digest}"
+        weights, source = self.weights(checkpoint, name), f"{bound.recipe.name} {checkpoint.digest}"
         names = class_names(self.card["data"]["classes"], self.path / "recipe.json")
         generator = TrainedGenerator.of(bound, weights, source=source, names=names)
         standing = bound.recipe.emas[name].standing if name in bound.recipe.emas else 0
         if standing:
             generator.network = settled(generator.network, standing)
         return generator
+
+    def weights(self, checkpoint: Checkpoint, player: str) -> dict[str, Tensor]:
+        """A player's weights in a checkpoint, averaged where the recipe keeps averages."""
+        kind = "average" if player in self.bound.recipe.emas else "weights"
+        prefix = f"players.{player}.{kind}."
+        tensors, _ = read(checkpoint)
+        return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+
+    def translator(self, player: str | None = None) -> TrainedTranslator:
+        """The translator of the newest checkpoint: the one that is kept, or another player.
+
+        Raises FileUnusableError as `generator` does, UsageError where there is no such player or it is no translator.
+        """
+        bound, checkpoint = self.bound, self.checkpoint
+        name = player or bound.recipe.sampler
+        choose(name, bound.recipe.optims, f"player of {bound.recipe.name}")
+        network = trained_network(bound, name, self.weights(checkpoint, name))
+        return TrainedTranslator(network, source=f"{bound.recipe.name} {checkpoint.digest}")
 
     def records(self) -> list[dict[str, Any]]:
         """The log, without what a resume played again and without a torn last line."""

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
-from sparring.networks.layers import StyleBased
+from sparring.networks.layers import StyleBased, Translator
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
 
-__all__ = ["ClassChoice", "TrainedGenerator", "class_names", "classes_of", "in_turn", "render", "settled"]
+__all__ = [
+    "ClassChoice", "TrainedGenerator", "class_names", "classes_of", "in_turn", "render", "settled", "trained_network",
+]  # fmt: skip
 
 ClassChoice: TypeAlias = int | str | Sequence[int | str] | Tensor
 """A class by its number or name, or as many as there are images."""
@@ -34,6 +36,8 @@ class TrainedGenerator:
     """A generator network in evaluation mode; `names` are those of its classes, where it has any."""
 
     def __init__(self, network: nn.Module, *, source: str = "", names: Sequence[str] = ()) -> None:
+        if isinstance(network, Translator):
+            raise UsageError(f"{source or 'this run'} makes images from images, not from noise; use translate")
         self.network: Any = network.eval()
         self.source, self.names = source, tuple(names)
 
@@ -41,23 +45,8 @@ class TrainedGenerator:
     def of(
         cls, bound: BoundRecipe, weights: Mapping[str, Tensor], *, source: str = "", names: Sequence[str] = ()
     ) -> TrainedGenerator:
-        """The generator of a bound recipe with given weights; torch's default random numbers are left as they were.
-
-        Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
-        """
-        try:
-            # Shapes first: a file's numbers must not be able to ask for memory.
-            with torch.device("meta"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                expected = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
-            if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
-                raise ValueError("other names or shapes")
-            with torch.random.fork_rng(devices=[]):
-                network = bound.recipe.game().build(bound.facts.shape, bound.facts.classes)[bound.recipe.sampler]
-            network.load_state_dict(weights)
-        except _UNBUILDABLE as error:
-            raise FileUnusableError(f"the weights do not fit {bound.recipe.name}; was a file replaced?") from error
-        return cls(network, source=source, names=names)
+        """The generator of a bound recipe with given weights; raises as `trained_network` does."""
+        return cls(trained_network(bound, bound.recipe.sampler, weights), source=source, names=names)
 
     def __repr__(self) -> str:
         return f"TrainedGenerator({self.source!r}, z_dim={self.z_dim})"
@@ -177,6 +166,27 @@ class TrainedGenerator:
             return int(number)
         known = f" ({', '.join(self.names)})" if self.names and len(self.names) <= 20 else ""
         raise UsageError(f"there is no class {wanted!r}; give one from 0 to {self.classes - 1}{known}")
+
+
+def trained_network(bound: BoundRecipe, player: str, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A player of a bound recipe with given weights; torch's default random numbers are left as they were.
+
+    Raises FileUnusableError if the weights do not fit the recipe, or if its parts cannot be built.
+    """
+    facts = bound.facts
+    try:
+        # Shapes first: a file's numbers must not be able to ask for memory.
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = bound.recipe.game().build(facts.shape, facts.classes)[player]
+        if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
+            raise ValueError("other names or shapes")
+        with torch.random.fork_rng(devices=[]):
+            network = bound.recipe.game().build(facts.shape, facts.classes)[player]
+        network.load_state_dict(weights)
+    except _UNBUILDABLE as error:
+        raise FileUnusableError(f"the weights do not fit {bound.recipe.name}; was a file replaced?") from error
+    return network
 
 
 def in_turn(n: int, seed: int, classes: int) -> Tensor | None:

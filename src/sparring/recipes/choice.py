@@ -1,8 +1,9 @@
-"""Which recipe a person gets who names none: the best of them for the size of the data and this machine."""
+"""What a person gets who names none: the best recipe for the data and this machine, the best eyes at hand."""
 
 from __future__ import annotations
 
-from sparring.recipe import Recipe
+from sparring.features import best_for
+from sparring.recipe import Facts, Recipe
 
 __all__: list[str] = []
 
@@ -16,3 +17,8 @@ def default_recipe(shape: tuple[int, int, int], *, gpu: bool) -> tuple[Recipe, s
     if gpu:
         return recipes.r3gan(width=384), "on a GPU, the strongest modern baseline"
     return recipes.quick(), "learns fastest on a CPU"
+
+
+def eyes_for(facts: Facts) -> str:
+    """The feature network for the perceptual loss of images, of those whose weights are here."""
+    return best_for(facts.shape)

@@ -6,14 +6,18 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from torch import Tensor
+
 from sparring.engine.rundir import Run
-from sparring.engine.sampler import TrainedGenerator, class_names
-from sparring.errors import FileUnusableError
+from sparring.engine.sampler import TrainedGenerator, class_names, trained_network
+from sparring.engine.translator import TrainedTranslator
+from sparring.errors import FileUnusableError, UsageError
+from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json
 from sparring.share.card import CARD, read_card
 from sparring.tensorfile import read_safetensors
 
-__all__ = ["load"]
+__all__ = ["load", "load_translator"]
 
 _WEIGHTS = "generator.safetensors"
 
@@ -26,14 +30,33 @@ def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
     """
     folder, trust = Path(path), tuple(trust)
     if (folder / CARD).is_file():
-        return _exported(folder, trust)
+        bound, weights, names, source = _exported(folder, trust)
+        return TrainedGenerator.of(bound, weights, source=source, names=names)
     run = Run(folder, trust=trust)
     if not run.exists:
         raise FileUnusableError(f"{folder} is not a run and not an exported generator; give the folder of one")
     return run.generator
 
 
-def _exported(folder: Path, trust: tuple[str, ...]) -> TrainedGenerator:
+def load_translator(path: str | Path, *, player: str | None = None, trust: Iterable[str] = ()) -> TrainedTranslator:
+    """The translator of a run folder or of a folder that `export` or `import` wrote; raises as `load` does.
+
+    `player` names another one of a run that has several. Raises UsageError where there is no translator.
+    """
+    folder, trust = Path(path), tuple(trust)
+    if (folder / CARD).is_file():
+        if player is not None:
+            raise UsageError(f"{folder} holds one translator; leave the direction out")
+        bound, weights, _, source = _exported(folder, trust)
+        return TrainedTranslator(trained_network(bound, bound.recipe.sampler, weights), source=source)
+    run = Run(folder, trust=trust)
+    if not run.exists:
+        raise FileUnusableError(f"{folder} is not a run and not an exported translator; give the folder of one")
+    return run.translator(player)
+
+
+def _exported(folder: Path, trust: tuple[str, ...]) -> tuple[BoundRecipe, dict[str, Tensor], tuple[str, ...], str]:
+    """The recipe, weights and class names of an exported folder, and what it is."""
     card = read_card(folder)
     files = card.get("files")
     if not isinstance(files, dict) or _WEIGHTS not in files:
@@ -49,4 +72,4 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> TrainedGenerator:
     data = card.get("data")
     names = class_names(data.get("classes") or () if isinstance(data, dict) else (), path)
     source = f"{bound.recipe.name} {card.get('checkpoint', '')}"
-    return TrainedGenerator.of(bound, read_safetensors(path).tensors, source=source, names=names)
+    return bound, dict(read_safetensors(path).tensors), names, source

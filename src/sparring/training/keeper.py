@@ -10,7 +10,6 @@ from sparring.console import Display
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import matrix_rate
 from sparring.engine.rounds import Round
-from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DiskError, DivergedError
 from sparring.report import write_report
 from sparring.tracking import Tracker
@@ -19,9 +18,6 @@ from sparring.training.session import Session
 __all__ = ["Keeper"]
 
 _GRIDS = 40
-_STANDING = 2
-"""Batches for the statistics of a grid's generator, where a recipe asks for any: a look, not a score."""
-
 _LOGS = 400
 _PATIENCE = 5
 _SECONDS_BETWEEN_REPORTS = 20
@@ -89,9 +85,7 @@ class Keeper:
     def grid(self) -> None:
         """Keep a grid from the same z as every other."""
         session = self._session
-        generator = TrainedGenerator(session.state.players[session.bound.recipe.sampler].shown(standing=_STANDING))
-        columns = generator.columns
-        images = generator.sample(8 * columns)
+        images, columns = session.grid()
         self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, columns=columns, reach=session.reach))
         if self._tracking:
             self._tracking.picture(session.state.seen, session.run.grids()[-1][1])

@@ -18,6 +18,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest, listening
 from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
 from sparring.evaluation import evaluate, sentence
+from sparring.game import ImageGame
 from sparring.recipe import Recipe, RecipeWarning
 from sparring.report import write_report
 from sparring.schedule import images_of
@@ -132,7 +133,7 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
     keeper = Keeper(session, screen, tracking)
     if state.seen == 0:
         keeper.grid()
-        if "start" in session.card:
+        if "start" in session.card or session.bound.recipe.given:
             keeper.checkpoint(last=True)  # another run's weights must not be lost with a kill before the first one
     try:
         for played in rounds(
@@ -156,13 +157,22 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
         )
 
 
+def _metrics(session: Session) -> tuple[str, ...]:
+    """What a finished run is measured by: answers one by one as well, where its game's questions have any."""
+    game = session.state.game
+    if not isinstance(game, ImageGame):
+        return "fid", "kid"
+    paired = game.task(*session.exhibits).paired
+    return ("fid", "kid", "psnr") if paired else ("fid", "kid")
+
+
 def _finish(session: Session, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
     run.__dict__.pop("generator", None)
     try:
         real, labels, origin = session.reals()
-        found = evaluate(run, real, labels=labels, metrics=("fid", "kid"), device=str(session.devices.device))
+        found = evaluate(run, real, labels=labels, metrics=_metrics(session), device=str(session.devices.device))
         scores = [score.beside(**origin) for score in found]
         run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
         for score in scores:

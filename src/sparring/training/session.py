@@ -21,10 +21,15 @@ from sparring.data.loader import Loader
 from sparring.data.options import Channels
 from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices, machine
+from sparring.engine.endowment import endow
 from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rundir import Run
+from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
+from sparring.engine.translator import exhibited, side_by_side
 from sparring.errors import DataError, ShapeError, UsageError
+from sparring.game import ImageGame
+from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
@@ -35,6 +40,11 @@ from sparring.trials import slug
 __all__ = ["Session", "Wish", "begin", "prepare", "resume_session", "run_to_resume"]
 
 _CPU_MINUTES, _GPU_MINUTES = 5.0, 60.0
+_EXHIBITS = 8
+"""Reals of a kind in a grid of a game of images."""
+
+_STANDING = 2
+"""Batches for the statistics of a grid's generator, where a recipe asks for any: a look, not a score."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Session:
         self.state = State(bound, seed=self.seed, device=devices.device)
         self.seconds = 0.0
         self.identity = identity(bound, self.seed)
+        self.exhibits = _exhibits(dataset, split)
         self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
 
     def reals(self) -> tuple[Tensor, Tensor | None, dict[str, str]]:
@@ -75,6 +86,21 @@ class Session:
         said = "held out from training" if enough else "the training images (none were held out)"
         origin = {"data": self.dataset.fingerprint[:16], "split": said}
         return self.dataset.images(places), self.dataset.labels_at(places), origin
+
+    def grid(self) -> tuple[Tensor, int]:
+        """Images of this moment, uint8 `[n, c, h, w]`, and the columns they are to be shown in: always of the same z.
+
+        Of a game whose players make images of images, what they make of the same ones.
+        """
+        game, recipe = self.state.game, self.bound.recipe
+        if isinstance(game, ImageGame):
+            shown = {name: player.shown() for name, player in self.state.players.items()}
+            images, labels = self.exhibits
+            device = self.devices.device
+            columns = exhibited(game, shown, images.to(device), None if labels is None else labels.to(device))
+            return side_by_side(tuple(columns.values())), 2 * len(columns)
+        generator = TrainedGenerator(self.state.players[recipe.sampler].shown(standing=_STANDING))
+        return generator.sample(8 * generator.columns), generator.columns
 
 
 def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | None) -> Session:
@@ -116,7 +142,8 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
     session = Session(run, bound, dataset, split, devices, card)
-    for line in inherit(session.state, source) if source else ():
+    said = endow(session.state, bound.recipe) + (inherit(session.state, source) if source else [])
+    for line in said:
         screen.say(line)
     return session
 
@@ -137,14 +164,16 @@ def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, s
     size = wish.size
     if size is None and wish.start is not None and wish.data not in MIXTURES and not wish.start.bound.facts.points:
         size = wish.start.bound.facts.shape[1:]  # as it was learnt
-    dataset = open_data(wish.data, size=size, channels=wish.channels or "auto")
+    asked = wish.recipe or (wish.start.bound.recipe if wish.start else None)
+    reading = asked.reading if asked else "images"
+    dataset = open_data(wish.data, size=size, channels=wish.channels or "auto", reading=reading)
     recipe, reason = _chosen(wish, dataset, gpu=gpu)
     try:
         recipe.bind(dataset.shape, len(dataset.classes), len(dataset), 1000)
     except ShapeError as error:
         if size is not None or not error.nearest:
             raise
-        dataset = open_data(wish.data, size=error.nearest[0], channels=wish.channels or "auto")
+        dataset = open_data(wish.data, size=error.nearest[0], channels=wish.channels or "auto", reading=reading)
         reason += f"; it cannot have the images' own size, so they are taken at {dataset.shape[1]}x{dataset.shape[2]}"
     for line in dataset.report.lines():
         screen.say(line)
@@ -202,6 +231,17 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
 
 
+def _exhibits(dataset: Dataset, split: Split) -> tuple[Tensor, Tensor | None]:
+    """The reals that grids of a game of images show, in [-1, 1]: a few held out, of each of two kinds as many."""
+    places = split.held_out if len(split.held_out) >= 2 * _EXHIBITS else split.train
+    labels = dataset.labels_at(places)
+    if labels is not None:
+        kinds = [places[labels == kind][:_EXHIBITS] for kind in labels.unique()[:_EXHIBITS]]
+        places = torch.cat(kinds)[: 2 * _EXHIBITS] if len(kinds) == 2 else places
+    places = places[: 2 * _EXHIBITS] if labels is not None else places[:_EXHIBITS]
+    return scaled(dataset.images(places)), dataset.labels_at(places)
+
+
 def begin(session: Session) -> None:
     """Make the folder a run; it is locked already."""
     _refuse_existing(session.run)
@@ -225,14 +265,19 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
     recorded = card["data"]
     source = recorded["source"] if wish.data is None else wish.data
     size = (recorded["shape"][1], recorded["shape"][2])
-    dataset = open_data(source, size=None if size == (1, 1) else size, channels=recorded["channels"])
+    dataset = open_data(
+        source,
+        size=None if size == (1, 1) else size,
+        channels=recorded["channels"],
+        reading=bound.recipe.reading,
+    )
     if dataset.fingerprint != recorded["fingerprint"]:
         raise DataError(
             f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
             f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = Session(run, bound, dataset, _recorded_split(recorded, len(dataset)), devices, card)
-    if "start" in card:
+    if "start" in card or bound.recipe.given:
         run.checkpoint  # noqa: B018 - without one, the weights that it began with are gone, and it must not begin anew
     seen = run.restore(session.state, session.identity)
     session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)

@@ -1,0 +1,71 @@
+"""The commands that make images of images: `translate`, `reconstruct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from sparring.cli.latent_commands import RunFolder
+from sparring.cli.train_command import Json, Trust, answer
+
+__all__ = ["reconstruct", "translate"]
+
+Source = Annotated[Path, Parameter(help="An image, or a folder of images.")]
+Out = Annotated[Path, Parameter(help="The PNG to write, or the folder for PNGs with the same names.")]
+
+
+def translate(
+    run: RunFolder,
+    source: Source,
+    out: Out,
+    /,
+    *,
+    direction: Literal["AtoB", "BtoA"] | None = None,
+    seed: int = 0,
+    tile: int = 256,
+    trust: Trust = (),
+    json: Json = False,
+) -> None:
+    """Make images of images, of any size: by pix2pix, CycleGAN or super-resolution.
+
+    Example: `sparring translate runs/sketches drawings/ coloured/`
+
+    Parameters
+    ----------
+    direction
+        For runs with translators both ways; by default the one that was to be kept.
+    seed
+        Noise of the first image, where the translator has any (pix2pix's dropout); the next ones count up.
+    tile
+        Larger images are cut into tiles of so many pixels, without seams, where the translator allows it.
+    """
+    from sparring.share.load import load_translator
+    from sparring.share.translations import translate as write
+
+    player = {None: None, "AtoB": "a_to_b", "BtoA": "b_to_a"}[direction]
+    made = write(load_translator(run, player=player, trust=trust), source, out, seed=seed, tile=tile)
+    _tell(made.written, made.skipped, json)
+
+
+def reconstruct(run: RunFolder, source: Source, out: Out, /, *, trust: Trust = (), json: Json = False) -> None:
+    """Write images as a codec's codes and read them back, to see what the codes keep.
+
+    Example: `sparring reconstruct runs/faces-vqgan photos/ kept/`
+    """
+    from sparring.errors import UsageError
+    from sparring.networks.vqgan import Codec
+    from sparring.share.load import load_translator
+    from sparring.share.translations import translate as write
+
+    translator = load_translator(run, trust=trust)
+    if not isinstance(translator.network, Codec):
+        raise UsageError(f"{run} has no codes; use translate")
+    made = write(translator, source, out)
+    _tell(made.written, made.skipped, json)
+
+
+def _tell(written: tuple[Path, ...], skipped: tuple[str, ...], json: bool) -> None:
+    lines = [*skipped, f"wrote {len(written)} image{'s' * (len(written) != 1)}, the last one {written[-1]}"]
+    answer({"images": [str(path) for path in written], "skipped": list(skipped)}, json, "\n".join(lines))

@@ -1,0 +1,146 @@
+"""The game of answers: a generator makes of a given image the one that was wanted, as a discriminator sees it.
+
+pix2pix (Isola et al. 2017) and super-resolution (Ledig et al. 2017; Wang et al. 2018) are this game with another
+question and other terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import UsageError
+from sparring.fitting import Shape
+from sparring.game import Batch, Context, Task
+from sparring.games.eyes import Eyes
+from sparring.games.questions import Question
+from sparring.games.verdicts import noted, opposed
+from sparring.objectives.distances import absolute
+from sparring.objectives.losses import AdversarialLoss
+from sparring.objectives.penalties import PenaltyInputs
+from sparring.recipe import Turn
+
+__all__ = ["PairedGame"]
+
+_TERMS = {"discriminator": {"adversarial"}, "generator": {"adversarial", "absolute", "perceptual"}}
+
+
+@final
+class PairedGame:
+    """Players `generator`, a translator, and `discriminator`, made by two factories of (shape).
+
+    `question` makes the given image and the wanted one of each real. With `shown_given` D sees the given image beside
+    the answer, as more channels. Losses are taken of every logit, patch by patch, and averaged afterwards. G's terms:
+    `adversarial`, `absolute` (mean |answer - wanted|) and `perceptual` (as the network that `eyes` names sees them).
+
+    In a turn of G for which D was already asked, nothing is kept: every turn has pairs of its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        generator: Callable[..., nn.Module],
+        discriminator: Callable[..., nn.Module],
+        loss: AdversarialLoss,
+        question: Question,
+        shown_given: bool = True,
+        eyes: str | None = None,
+    ) -> None:
+        self.generator, self.discriminator, self.loss = generator, discriminator, loss
+        self.question, self.shown_given, self._eyes = question, shown_given, Eyes(eyes)
+
+    def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
+        """Both players for reals of a shape."""
+        given, wanted = self.question.shapes(shape)
+        judged = (given[0] + wanted[0], *wanted[1:]) if self.shown_given else wanted
+        return {"generator": self.generator(given), "discriminator": self.discriminator(judged)}
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Nothing is kept between rounds."""
+        return {}
+
+    def task(self, images: Tensor, labels: Tensor | None) -> Task:
+        """The question, and its answers."""
+        return Task(*self.question(images))
+
+    def exhibit(self, players: Mapping[str, nn.Module], images: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        """What is given, what is made of it, what is wanted."""
+        given, wanted = self.question(images)
+        return {"given": given, "made": players["generator"](given), "wanted": wanted}
+
+    def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
+        """Every term that the turn names, and its penalties."""
+        (player,) = turn.players
+        named = {term.name for term in turn.terms} - {penalty.name for penalty in turn.penalties}
+        if unknown := named - _TERMS[player]:
+            known = ", ".join(sorted(_TERMS[player]))
+            raise UsageError(f"a turn of {player} has no term {min(unknown)!r}; it has {known}")
+        given, wanted = self.question(batch.real)
+        if player == "discriminator":
+            return self._judge(turn, batch, ctx, given, wanted)
+        made = ctx.players["generator"](given)
+        values = {}
+        if "absolute" in named:
+            values["absolute"] = absolute(made, wanted).mean()
+        if "perceptual" in named:
+            values["perceptual"] = self._eyes.distance(made, wanted).mean()
+        if "adversarial" in named:
+            fake, real = self._logits(ctx, given, made), None
+            if self.loss.pairing != "none":
+                with torch.no_grad():
+                    real = self._logits(ctx, given, wanted)
+            real = fake if real is None else real
+            values["adversarial"] = opposed(self.loss, self.loss.generator, real, fake, ctx.mean).mean()
+        inputs = self._inputs(batch, ctx, "generator", (given, wanted[:0], made))
+        return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
+
+    def _judge(self, turn: Turn, batch: Batch, ctx: Context, given: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """D's turn: what was wanted against what is made."""
+        differentiated = {side for penalty in turn.penalties for side in penalty.of.differentiates}
+        with torch.no_grad():
+            made = ctx.players["generator"](given)
+        real = wanted.detach().requires_grad_("real" in differentiated)
+        fake = made.detach().requires_grad_("fake" in differentiated)
+        on_real, on_fake = self._logits(ctx, given, real), self._logits(ctx, given, fake)
+        noted(ctx, self.loss, _per_image(on_real.detach()), _per_image(on_fake.detach()))
+        values = {"adversarial": opposed(self.loss, self.loss.discriminator, on_real, on_fake, ctx.mean).mean()}
+        inputs = self._inputs(batch, ctx, "discriminator", (given, real, fake), on_real, on_fake)
+        return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
+
+    def _logits(self, ctx: Context, given: Tensor, answer: Tensor) -> Tensor:
+        shown = torch.cat([given, answer], 1) if self.shown_given else answer.view_as(answer)
+        logits: Tensor = ctx.players["discriminator"](shown).logits
+        return logits
+
+    def _inputs(
+        self,
+        batch: Batch,
+        ctx: Context,
+        player: str,
+        images: tuple[Tensor, Tensor, Tensor],
+        real_logits: Tensor | None = None,
+        fake_logits: Tensor | None = None,
+    ) -> Callable[[], PenaltyInputs]:
+        """What penalties are told, made when one asks."""
+        given, real, fake = images
+
+        def judge(answer: Tensor, *_: Any) -> Tensor:
+            return _per_image(self._logits(ctx, given, answer))
+
+        def made() -> PenaltyInputs:
+            none = fake.new_empty(0)
+            on_real = none if real_logits is None else _per_image(real_logits)
+            on_fake = none if fake_logits is None else _per_image(fake_logits)
+            return PenaltyInputs(
+                judge, real, fake, on_real, on_fake, network=ctx.players[player], draw=batch.z, mean=ctx.mean
+            )
+
+        return made
+
+
+def _per_image(logits: Tensor) -> Tensor:
+    return logits.flatten(1).mean(1) if logits.dim() > 1 else logits

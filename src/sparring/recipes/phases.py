@@ -1,0 +1,32 @@
+"""Rates and turns that follow the length of a run."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sparring.errors import UsageError
+from sparring.recipe import Facts, fitted
+from sparring.schedule import Cosine, Linear
+
+__all__: list[str] = []
+
+
+def kept_then_falling(facts: Facts, *, rate: float) -> Linear:
+    """A rate that stays for half of the run and falls to zero over the other half (Isola et al.; Zhu et al. 2017)."""
+    return Linear(rate, 0.0, over=facts.budget / 2, begin=facts.budget / 2)
+
+
+def warm_then_falling(facts: Facts, *, rate: float) -> Cosine:
+    """Half a cosine down to a tenth, after a warm-up over a fiftieth of the run."""
+    return Cosine(rate, rate / 10, over=facts.budget, warmup=facts.budget / 50)
+
+
+def moment(share: float) -> float:
+    """So many images into a run, as a share of its budget; raises UsageError for a share that cannot be."""
+    if not 0 <= share < 1:
+        raise UsageError(f"a phase of {share} of the run cannot be; give a share from 0 to below 1")
+    return fitted(partial(_moment, share=share))
+
+
+def _moment(facts: Facts, *, share: float) -> float:
+    return share * facts.budget

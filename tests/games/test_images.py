@@ -1,0 +1,263 @@
+"""Games whose players make images of images: every term by hand, pools, phases, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conftest import noise_of
+from sparring.chance import generator
+from sparring.errors import ShapeError, UsageError
+from sparring.game import Context
+from sparring.games.autoencoder import AutoencoderGame
+from sparring.games.cycle import CycleGame
+from sparring.games.paired import PairedGame
+from sparring.games.pool import Pool
+from sparring.games.questions import Halves, Shrunken, shrunken
+from sparring.networks.layers import Verdict
+from sparring.networks.quantiser import Quantised
+from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
+from sparring.recipe import Term, Turn
+
+
+class Scale(nn.Module):
+    """y = a x."""
+
+    def __init__(self, shape: tuple[int, int, int], factor: float = 0.5) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+class Patches(nn.Module):
+    """Logits of every pixel: w times the sum of its channels."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.channels = shape[0]
+        self.weight = nn.Parameter(torch.tensor(0.7))
+
+    def forward(self, x: Tensor) -> Verdict:
+        assert x.shape[1] == self.channels
+        return Verdict(self.weight * x.sum(1, keepdim=True))
+
+
+class Drawn:
+    """A batch that is given."""
+
+    def __init__(self, real: Tensor, labels: Tensor | None = None) -> None:
+        self.real, self.labels, self.size = real, labels, len(real)
+        self.z = noise_of(1)
+
+
+class Lent:
+    """What the engine lends, on one process."""
+
+    seen, level, processes = 0, None, 1
+
+    def __init__(self, players: dict[str, nn.Module]) -> None:
+        self.players, self.noted = players, {}
+
+    def mean(self, x: Tensor) -> Tensor:
+        return x.mean(0)
+
+    def note(self, **values: Tensor) -> None:
+        self.noted |= values
+
+
+def noise(*shape: int, name: str = "images") -> Tensor:
+    return torch.rand(shape, generator=generator(name)) * 2 - 1
+
+
+def played(game: Any, turn: Turn, batch: Drawn, players: dict[str, nn.Module]) -> tuple[dict[str, Tensor], Lent]:
+    lent = Lent(players)
+    context: Context = lent  # type: ignore[assignment]
+    return game.terms(turn, batch, context), lent
+
+
+def softplus(x: Tensor) -> Tensor:
+    return torch.log1p(x.exp())
+
+
+def test_pairs_by_hand() -> None:
+    """Isola et al. 2017, eq. 1 to 4, of every patch: log-likelihoods are taken before they are averaged."""
+    game = PairedGame(generator=Scale, discriminator=Patches, loss=non_saturating, question=Halves())
+    players = game.build((2, 4, 4), 0)
+    pairs = noise(3, 2, 4, 4)
+    x, y = pairs[:, :1], pairs[:, 1:]
+    values, lent = played(game, Turn(("discriminator",)), Drawn(pairs), players)
+    real, fake = 0.7 * (x + y), 0.7 * (x + 0.5 * x)
+    assert values["adversarial"].item() == pytest.approx((softplus(-real) + softplus(fake)).mean().item(), rel=1e-6)
+    assert lent.noted["real_logit"].item() == pytest.approx(real.mean().item(), abs=1e-6)
+    assert 0 <= lent.noted["right"] <= 1
+    turn = Turn(("generator",), (Term("adversarial"), Term("absolute", 100.0)))
+    values, _ = played(game, turn, Drawn(pairs), players)
+    assert values["adversarial"].item() == pytest.approx(softplus(-fake).mean().item(), rel=1e-6)
+    assert values["absolute"].item() == pytest.approx((0.5 * x - y).abs().mean().item(), rel=1e-6)
+    values["absolute"].backward()
+    assert players["generator"].factor.grad != 0
+
+
+def test_direction_turns_pairs_round() -> None:
+    pairs = noise(2, 6, 4, 4)
+    assert torch.equal(Halves("BtoA")(pairs)[0], pairs[:, 3:])
+    assert torch.equal(Halves("BtoA")(pairs)[1], pairs[:, :3])
+    with pytest.raises(UsageError, match="give AtoB or BtoA"):
+        Halves("there")  # type: ignore[arg-type]
+
+
+def test_larger_images_by_hand() -> None:
+    """Wang et al. 2018, eq. 1: relative to the mean of the other side, of the same patch; D sees answers alone."""
+    game = PairedGame(
+        generator=lambda shape: nn.Upsample(scale_factor=2), discriminator=Patches, loss=relativistic_average,
+        question=Shrunken(2), shown_given=False,
+    )  # fmt: skip
+    players = game.build((1, 4, 4), 0)
+    images = noise(3, 1, 4, 4)
+    given = shrunken(images, 2)
+    assert given.shape == (3, 1, 2, 2)
+    made = nn.Upsample(scale_factor=2)(given)
+    real, fake = 0.7 * images, 0.7 * made
+    values, _ = played(game, Turn(("discriminator",)), Drawn(images), players)
+    expected = (softplus(-(real - fake.mean(0))) + softplus(fake - real.mean(0))).mean()
+    assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-6)
+    values, _ = played(game, Turn(("generator",)), Drawn(images), players)
+    expected = (softplus(-(fake - real.mean(0))) + softplus(real - fake.mean(0))).mean()
+    assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_shrunken_images_are_those_of_a_file() -> None:
+    """Every value is one of 256; a constant stays; sizes that do not divide are refused with their neighbours."""
+    small = shrunken(noise(2, 3, 8, 12), 4)
+    assert small.shape == (2, 3, 2, 3)
+    steps = small.add(1).mul(127.5)
+    assert (steps - steps.round()).abs().max() < 1e-4
+    assert small.abs().max() <= 1
+    assert torch.allclose(shrunken(torch.full((1, 1, 8, 8), 1.0), 4), torch.ones(1, 1, 2, 2))
+    with pytest.raises(ShapeError, match=r"10x8 pixels do not divide by 4.*8x8 and 12x8"):
+        Shrunken(4).shapes((3, 10, 8))
+
+
+def test_there_and_back_by_hand() -> None:
+    """Zhu et al. 2017, eq. 1 to 3, and the identity loss of section 5.2, both ways."""
+    game = CycleGame(translator=Scale, judge=Patches, loss=least_squares, pool=0)
+    players = game.build((1, 4, 4), 2)
+    players["b_to_a"].factor.data.fill_(3.0)
+    players["judge_b"].weight.data.fill_(-0.2)
+    images, labels = noise(4, 1, 4, 4), torch.tensor([1, 0, 0, 1])
+    a, b = images[[1, 2]], images[[0, 3]]
+    both = ("a_to_b", "b_to_a")
+    turn = Turn(both, (Term("adversarial"), Term("cycle"), Term("identity")))
+    values, _ = played(game, turn, Drawn(images, labels), players)
+    fooled = ((-0.2 * 0.5 * a - 1).square() / 2).mean() + ((0.7 * 3 * b - 1).square() / 2).mean()
+    assert values["adversarial"].item() == pytest.approx(fooled.item(), rel=1e-5)
+    cycle = (3 * 0.5 * a - a).abs().mean() + (0.5 * 3 * b - b).abs().mean()
+    assert values["cycle"].item() == pytest.approx(cycle.item(), rel=1e-5)
+    identity = (3 * a - a).abs().mean() + (0.5 * b - b).abs().mean()
+    assert values["identity"].item() == pytest.approx(identity.item(), rel=1e-5)
+    other = Drawn(noise(4, 1, 4, 4, name="other"), labels)
+    values, _ = played(game, Turn(("judge_a", "judge_b")), other, players)  # judges see the translators' own batch
+    real = (0.7 * a - 1).square().mean() / 2 + (-0.2 * b - 1).square().mean() / 2
+    fake = (0.7 * 3 * b).square().mean() / 2 + (-0.2 * 0.5 * a).square().mean() / 2
+    assert values["adversarial"].item() == pytest.approx((real + fake).item(), rel=1e-5)
+    values, _ = played(game, Turn(("judge_a", "judge_b")), other, players)  # and a batch of their own afterwards
+    assert values["adversarial"].item() != pytest.approx((real + fake).item(), rel=1e-3)
+
+
+def test_two_kinds_or_a_sentence() -> None:
+    game = CycleGame(translator=Scale, judge=Patches, loss=least_squares)
+    for classes in (0, 1, 3):
+        with pytest.raises(UsageError, match="give two folders, A and B"):
+            game.build((1, 4, 4), classes)
+    players = game.build((1, 4, 4), 2)
+    with pytest.raises(UsageError, match="does not split into both kinds"):
+        played(game, Turn(("a_to_b", "b_to_a")), Drawn(noise(3, 1, 4, 4), torch.tensor([0, 1, 0])), players)
+
+
+def test_a_pool_fills_and_then_gives_back_half_of_the_time() -> None:
+    """Every image that is shown came in; after the pool is full, about half of those shown are older ones."""
+    pool = Pool(5, (1, 1, 1))
+    held, older, shown = pool.begin(), 0, []
+    for number in range(400):
+        draw = torch.rand(1, 2, generator=generator("pool", number)) * 2 - 1
+        out = pool.exchange(held, torch.full((1, 1, 1, 1), float(number)), draw)
+        shown.append(int(out))
+        older += int(out) != number
+        assert int(held["count"]) == min(number + 1, 5)
+    assert shown[:5] == list(range(5))
+    assert all(value <= number for number, value in enumerate(shown))
+    assert 160 < older < 235  # 197.5 expected of 395, deviation 10
+    assert sorted(held["images"].flatten().tolist()) == sorted({*held["images"].flatten().tolist()})
+
+
+class _Rounding:
+    """A quantiser whose codes are the whole numbers."""
+
+    used = torch.tensor(0.25)
+
+    def __call__(self, maps: Tensor, *, mean: Any) -> Quantised:
+        rounded = maps.detach().round()
+        commitment = (maps - rounded).square().mean()
+        return Quantised(maps + (rounded - maps).detach(), rounded.long(), commitment.detach(), commitment)
+
+
+class Book(nn.Module):
+    """A codec of one pixel: codes are rounded numbers."""
+
+    codes = 4
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(0.5))
+        self.quantiser = _Rounding()
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.inner * x
+
+    def decode(self, maps: Tensor) -> Tensor:
+        return self.head * maps
+
+    @property
+    def last_layer(self) -> Tensor:
+        return self.head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x).round())
+
+
+def test_codes_by_hand() -> None:
+    """The adversarial loss is scaled by both gradients at the last layer (Esser et al. 2021, eq. 7)."""
+    game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge, absolute_weight=2.0)
+    players = game.build((1, 4, 4), 0)
+    images = noise(3, 1, 4, 4)
+    terms = (Term("absolute", 2.0), Term("commitment"), Term("adversarial"))
+    values, lent = played(game, Turn(("codec",), terms), Drawn(images), players)
+    codes = (2 * images).round()
+    made = 0.5 * codes
+    assert values["absolute"].item() == pytest.approx((made - images).abs().mean().item(), rel=1e-5)
+    assert values["commitment"].item() == pytest.approx((2 * images - codes).square().mean().item(), rel=1e-5)
+    mine = 2.0 * ((made - images).sign() * codes).mean()  # d absolute / d head
+    theirs = -0.7 * codes.mean()
+    weight = abs(mine) / (abs(theirs) + 1e-4)
+    assert lent.noted["adversarial_weight"].item() == pytest.approx(weight.item(), rel=1e-4)
+    assert values["adversarial"].item() == pytest.approx((-0.7 * made.mean() * weight).item(), rel=1e-4)
+    assert lent.noted["codes_used"] == 0.25
+    values, _ = played(game, Turn(("discriminator",)), Drawn(images), players)
+    expected = (torch.relu(1 - 0.7 * images) + torch.relu(1 + 0.7 * made)).mean()
+    assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_unknown_terms_are_named() -> None:
+    game = PairedGame(generator=Scale, discriminator=Patches, loss=non_saturating, question=Halves())
+    players = game.build((2, 4, 4), 0)
+    with pytest.raises(UsageError, match="has no term 'cycle'; it has absolute, adversarial, perceptual"):
+        played(game, Turn(("generator",), (Term("cycle"),)), Drawn(noise(2, 2, 4, 4)), players)
+    with pytest.raises(UsageError, match="needs a feature network"):
+        played(game, Turn(("generator",), (Term("perceptual"),)), Drawn(noise(2, 2, 4, 4)), players)
+    with pytest.raises(UsageError, match="needs pairs of images"):
+        game.build((3, 4, 4), 0)

@@ -24,7 +24,7 @@ toy_codec = partial(Codec, width=2, multipliers=(1, 1), blocks=1, codes=7, dim=2
 
 
 def toy(shape: tuple[int, int, int] = (3, 4, 6), classes: int = 0, *, seed: int = 0, **more: object) -> CodePrior:
-    """A prior in evaluation mode whose logits are far from equal."""
+    """A prior in evaluation mode whose logits, and codes, are far from equal (norms of equal ones magnify rounding)."""
     torch.manual_seed(seed)
     network = CodePrior(shape, classes, codec=toy_codec, **{"width": 8, "layers": 2, "heads": 2, **more})  # type: ignore[arg-type]
     with torch.no_grad():
@@ -32,6 +32,7 @@ def toy(shape: tuple[int, int, int] = (3, 4, 6), classes: int = 0, *, seed: int 
         network.head.weight.normal_(0, 0.5)
         network.embedding.weight.normal_()
         network.start.weight.normal_()
+        network.codec.quantiser.codebook.normal_(0, 3)
     return network.eval()
 
 
@@ -229,6 +230,7 @@ def test_heads_split_the_width() -> None:
 
 @pytest.mark.parametrize(("classes", "top_k"), [(0, None), (3, 4)])
 def test_the_onnx_form_gives_its_images(classes: int, top_k: int | None) -> None:
+    """Four places, so that the past grows thrice; every place is written out there, which takes seconds each."""
     onnxruntime = pytest.importorskip("onnxruntime")
     network = toy((3, 4, 4), classes, temperature=0.8, top_k=top_k)
     generator = TrainedGenerator(network, source="a prior")

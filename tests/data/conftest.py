@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from image_files import put
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,3 +40,12 @@ def folder(tmp_path: Path, photo: Callable[..., Image.Image]) -> Path:
     for seed in range(4):
         photo(seed).save(path / f"{seed}.png")
     return path
+
+
+@pytest.fixture
+def two(tmp_path: Path, photo: Callable[..., Image.Image]) -> Path:
+    """Folders A and B of three images each, 20 wide and 16 high, that pair up."""
+    names = ("0", "1", "deep/2")
+    first = {f"A/{name}.png": photo(seed, (20, 16)) for seed, name in enumerate(names)}
+    second = {f"B/{name}.bmp": photo(10 + seed, (20, 16)) for seed, name in enumerate(names)}
+    return put(tmp_path / "two", first | second)

@@ -75,6 +75,13 @@ class TopFolders:
         parts = _parts(file)[self.depth :]
         return (parts[0], "/".join(parts[1:])) if len(parts) > 1 else ("", parts[0])
 
+    def as_classes(self, listing: Listing, folders: tuple[str, ...]) -> Layout:
+        """Some of the folders, in the order given, each a class; all other files are left out."""
+        number = {name: index for index, name in enumerate(folders)}
+        labelled = [(file, number[top]) for file in listing.files if (top := self.split(file)[0]) in number]
+        files, labels = tuple(file for file, _ in labelled), tuple(label for _, label in labelled)
+        return Layout(files, labels, tuple(printable(name) for name in folders))
+
 
 def top_folders(listing: Listing) -> TopFolders:
     """Looks for images under every top folder; empty folders are known too, because a person may have meant them."""

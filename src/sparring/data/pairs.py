@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -27,27 +28,22 @@ def _two_folders_or_halves(listing: Listing) -> Layout:
     Raises DataError when one of two folders has no images.
     """
     tops = top_folders(listing)
-    if tops.loose or not tops.filled or len(tops.filled) > 2:
-        if not tops.filled:
-            return Layout(listing.files, None, (), (_HALVES,))
-        found = f"{len(tops.filled):,} folders with images" + (", and images beside them" if tops.loose else "")
-        note = f"There are {found}; only two folders with nothing beside them pair up by name."
-        return Layout(listing.files, None, (), (_HALVES, note))
-    if len(tops.filled) == 1 and len(tops.empty) == 1:
+    if len(tops.filled) == len(tops.empty) == 1 and not tops.loose:
         full, empty = printable(tops.filled[0]), printable(tops.empty[0])
         raise DataError(
-            f"no pairs in {printable(str(listing.root))}: the folder {empty} has no images; "
-            f"put the partners of the images in {full} there, under the same names"
+            f"no pairs in {printable(str(listing.root))}: the folder {empty} has no images; put the partners of the "
+            f"images in {full} there, under the same names, or remove it if each image holds two pictures side by side"
         )
-    if len(tops.filled) == 1:
+    if len(tops.filled) == 2 and not tops.loose:
+        layout = tops.as_classes(listing, tops.filled)
+        first, second = layout.classes
+        note = f"The images in {first} are the first of their pairs, those of the same name in {second} the second."
+        return replace(layout, notes=(note,))
+    if len(tops.filled) < 2:
         return Layout(listing.files, None, (), (_HALVES,))
-    first, second = tops.filled
-    folders = [tops.split(file)[0] for file in listing.files]
-    files = tuple(file for file, top in zip(listing.files, folders, strict=True) if top in tops.filled)
-    labels = tuple(tops.filled.index(top) for top in folders if top in tops.filled)
-    names = printable(first), printable(second)
-    note = f"The images in {names[0]} are the first of their pairs, those of the same name in {names[1]} the second."
-    return Layout(files, labels, names, (note,))
+    found = f"{len(tops.filled):,} folders with images" + (", and images beside them" if tops.loose else "")
+    note = f"There are {found}; only two folders with nothing beside them pair up by name."
+    return Layout(listing.files, None, (), (_HALVES, note))
 
 
 def _pairs(listing: Listing, layout: Layout, sizes: Sizes, options: Options) -> Chosen:

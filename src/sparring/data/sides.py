@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparring.data.layout import Layout, TopFolders, top_folders
 from sparring.data.listing import Listing
@@ -31,15 +32,11 @@ def _two_folders(listing: Listing) -> Layout:
     sides = _sides(tops)
     if sides is None:
         raise _not_two(listing, tops)
-    number = {name: index for index, name in enumerate(sides)}
-    folders = [tops.split(file)[0] for file in listing.files]
-    files = tuple(file for file, top in zip(listing.files, folders, strict=True) if top in number)
-    labels = tuple(number[top] for top in folders if top in number)
-    others = [printable(name) for name in tops.filled if name not in number]
+    others = [printable(name) for name in tops.filled if name not in sides]
     if tops.loose:
         others.append("the images beside the folders")
     notes = (f"Left out: {', '.join(others)}.",) if others else ()
-    return Layout(files, labels, _class_names(*sides), notes)
+    return replace(tops.as_classes(listing, sides), classes=_class_names(*sides), notes=notes)
 
 
 def _sides(tops: TopFolders) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from sparring.engine.devices import Devices
 class Noise:
     """Random images, or points of a plane, that nobody has to decode."""
 
-    def __init__(self, shape: tuple[int, int, int], n: int = 96) -> None:
+    def __init__(self, shape: tuple[int, int, int], n: int = 96, classes: int = 3) -> None:
         source = torch.Generator().manual_seed(7)
         points = shape[1:] == (1, 1)
         self.pixels = (
@@ -25,7 +25,7 @@ class Noise:
             if points
             else torch.randint(0, 256, (n, *shape), generator=source, dtype=torch.uint8)
         )
-        self.labels: Tensor | None = torch.arange(n) % 3
+        self.labels: Tensor | None = torch.arange(n) % classes
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -34,10 +34,12 @@ class Noise:
         return self.pixels[indices]
 
 
-def noise_loader(shape: tuple[int, int, int], *, seed: int = 0, mirror: bool = False) -> Loader:
+def noise_loader(
+    shape: tuple[int, int, int], *, seed: int = 0, mirror: bool = False, balanced: bool = False, classes: int = 3
+) -> Loader:
     """A loader of 96 noise images."""
-    data = Noise(shape)
-    return Loader(data, torch.arange(len(data)), seed=seed, mirror=mirror)
+    data = Noise(shape, classes=classes)
+    return Loader(data, torch.arange(len(data)), seed=seed, mirror=mirror, balanced=balanced)
 
 
 @pytest.fixture(scope="session")

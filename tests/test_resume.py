@@ -16,7 +16,7 @@ from sparring.engine.rounds import rounds
 from sparring.engine.state import State
 from sparring.recipe import BoundRecipe
 from sparring.recipes.spelling import recipe_named
-from test_contracts import bound
+from test_contracts import OF_IMAGES, bound, loader_for
 
 
 def reload(state: State, fitted: BoundRecipe, folder: Path, devices: Devices) -> State:
@@ -35,7 +35,10 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
     name: str, shape: tuple[int, int, int], devices: Devices, folder: Path
 ) -> None:
     """50 rounds, restarted from the file after each of them, against 50 rounds in one piece."""
-    fitted, loader = bound(name, shape), noise_loader(shape)
+    if name in OF_IMAGES and shape[1:] == (1, 1):
+        pytest.skip("points cannot play this")
+    fitted = bound(name, shape, budget=600, pretrain=0.4, begin=0.4)  # phases begin and end on the way
+    loader = loader_for(fitted)
     whole = State(fitted, seed=3, device=devices.device)
     split = State(fitted, seed=3, device=devices.device)
     pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)

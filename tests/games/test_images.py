@@ -226,8 +226,11 @@ class Book(nn.Module):
     def last_layer(self) -> Tensor:
         return self.head
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decode(self.encode(x).round())
+    def codes_of(self, x: Tensor) -> Tensor:
+        return self.encode(x).round()
+
+    def image_of(self, indices: Tensor) -> Tensor:
+        return self.decode(indices)
 
 
 def test_codes_by_hand() -> None:

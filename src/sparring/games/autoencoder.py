@@ -116,8 +116,9 @@ class AutoencoderGame:
     def _judge(self, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """D's turn: images against what is left of them."""
         images, judge = batch.real, ctx.players["discriminator"]
+        codec: Any = ctx.players["codec"]
         with torch.no_grad():
-            made = ctx.players["codec"](images)
+            made = codec.image_of(codec.codes_of(images))  # not `codec(images)`, which moves the quantiser's averages
         on_real, on_fake = judge(images), judge(made)
         noted(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
         loss = opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean)

@@ -25,7 +25,7 @@ class Noise:
             if points
             else torch.randint(0, 256, (n, *shape), generator=source, dtype=torch.uint8)
         )
-        self.labels: Tensor | None = torch.arange(n) % classes
+        self.labels: Tensor | None = torch.arange(n) % classes if classes else None
 
     def __len__(self) -> int:
         return len(self.pixels)

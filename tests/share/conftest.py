@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
+from conftest import noise_loader
 from sparring import recipes
-from sparring.data.loader import Loader
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
@@ -21,44 +21,33 @@ from sparring.engine.state import State
 from sparring.errors import ShapeError
 from sparring.recipe import Recipe
 from sparring.share.export import export
+from test_contracts import CODEC, OF_IMAGES, TOYS
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 32, 48), (4, 16, 16), (2, 1, 1)]
 MEMBERS = [
     pytest.param((name, shape), id=f"{name}-{'x'.join(map(str, shape))}")
     for name in recipes.__all__
+    if name not in OF_IMAGES
     for shape in SHAPES
-]
+] + [pytest.param(("vqgan_prior", (3, 16, 24)), id="vqgan_prior-3x16x24")]
 SECRET = "/home/somebody/private-photos"
 
 Shape = tuple[int, int, int]
 MakeRun = Callable[..., Run]
 
 
-class Noise:
-    """Sixteen images, or points, of noise."""
-
-    labels = torch.arange(16) % 3
-
-    def __init__(self, shape: Shape) -> None:
-        source = torch.Generator().manual_seed(0)
-        self._images = torch.randint(0, 256, (16, *shape), generator=source, dtype=torch.uint8)
-        self._images = self._images.float() / 255 if shape[1:] == (1, 1) else self._images
-
-    def images(self, indices: Tensor) -> Tensor:
-        return self._images[indices]
-
-
 def tiny(name: str) -> Recipe:
     """A recipe with the smallest parameters that it takes."""
     make: Callable[..., Recipe] = getattr(recipes, name)
-    small = {"width": 8, "blocks": 1, "batch": 4, "z_dim": 6}
-    return make(**{key: small[key] for key in inspect.signature(make).parameters if key in small})
+    small = {"width": 8, "blocks": 1, "batch": 4, "z_dim": 6, **TOYS.get(name, {})}
+    found = make(**{key: small[key] for key in inspect.signature(make).parameters if key in small})
+    return found.playing(codec=partial(CODEC, multipliers=(1, 1, 1, 1))) if name == "vqgan_prior" else found
 
 
-def make_run(path: Path, recipe: Recipe, shape: Shape = (1, 28, 28), *, budget: int = 12) -> Run:
+def make_run(path: Path, recipe: Recipe, shape: Shape = (1, 28, 28), *, budget: int = 12, classes: int = 3) -> Run:
     """A run of three rounds of four images, as a trainer leaves it."""
     try:
-        bound = recipe.bind(shape, 3, images=16, budget=budget)
+        bound = recipe.bind(shape, classes, images=16, budget=budget)
     except ShapeError as error:
         pytest.skip(str(error))
     run = Run(path)
@@ -81,7 +70,7 @@ def make_run(path: Path, recipe: Recipe, shape: Shape = (1, 28, 28), *, budget: 
     }
     with run.locked():
         run.begin(bound, card)
-        loader = Loader(Noise(shape), torch.arange(16), seed=0)
+        loader = noise_loader(shape, balanced=recipe.balanced, classes=classes)
         for _ in rounds(bound, loader, seed=0, state=state, devices=Devices("cpu", threads=1), until=12):
             pass
         save(run.path / "checkpoints", state.tensors(), state.scalars())

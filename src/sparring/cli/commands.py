@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sparring import __version__
 from sparring.cli.benchmarks import compare, modes
-from sparring.cli.image_commands import reconstruct, translate
+from sparring.cli.image_commands import import_, reconstruct, translate
 from sparring.cli.latent_commands import (
     Classes,
     RunFolder,
@@ -40,6 +40,7 @@ app = App(
 
 for command in (modes, compare, interpolate, mix, directions, project, translate, reconstruct):
     app.command(command)
+app.command(import_, name="import")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The commands that make images of images: `translate`, `reconstruct`."""
+"""The commands that make images of images: `translate`, `reconstruct`, and `import` of published networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from sparring.cli.latent_commands import RunFolder
 from sparring.cli.train_command import Json, Trust, answer
 
-__all__ = ["reconstruct", "translate"]
+__all__ = ["import_", "reconstruct", "translate"]
 
 Source = Annotated[Path, Parameter(help="An image, or a folder of images.")]
 Out = Annotated[Path, Parameter(help="The PNG to write, or the folder for PNGs with the same names.")]
@@ -64,6 +64,32 @@ def reconstruct(run: RunFolder, source: Source, out: Out, /, *, trust: Trust = (
         raise UsageError(f"{run} has no codes; use translate")
     made = write(translator, source, out)
     _tell(made.written, made.skipped, json)
+
+
+def import_(
+    file: Annotated[Path, Parameter(help="The published weights: .pth, .ckpt or .safetensors. Nothing in it is run.")],
+    out: Annotated[Path, Parameter(help="The folder to write.")],
+    /,
+    *,
+    name: Annotated[Literal["cyclegan", "esrgan", "pix2pix", "vqgan"], Parameter(name="--as")],
+    licence: str | None = None,
+    json: Json = False,
+) -> None:
+    """Read a network that others published, for translate and reconstruct: CycleGAN, pix2pix, ESRGAN or VQGAN.
+
+    Example: `sparring import latest_net_G.pth horse2zebra/ --as cyclegan`
+
+    Parameters
+    ----------
+    name
+        Which of them the weights are; sizes and settings are read off the weights.
+    licence
+        The licence of the weights, for the card.
+    """
+    from sparring.share.importing import import_weights
+
+    folder = import_weights(file, name, out, licence=licence)
+    answer({"folder": str(folder)}, json, f"imported to {folder}; sparring translate {folder} IN OUT")
 
 
 def _tell(written: tuple[Path, ...], skipped: tuple[str, ...], json: bool) -> None:

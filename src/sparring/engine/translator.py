@@ -41,7 +41,7 @@ class TrainedTranslator:
     @property
     def channels(self) -> int:
         """Channels of what it is given."""
-        return self.network.channels
+        return self.network.given
 
     def translate(self, images: Tensor, *, seed: int = 0, tile: int = _TILE) -> Tensor:
         """What it makes of uint8 images `[n, c, h, w]` of any size: uint8 `[n, c', scale h, scale w]`, on the CPU.

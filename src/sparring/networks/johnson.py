@@ -39,7 +39,7 @@ class ResNetTranslator(Translator):
     ) -> None:
         super().__init__()
         require_multiple(shape, self.multiple, least=2)
-        self.channels = shape[0] if channels is None else channels
+        self.given, self.channels = shape[0], shape[0] if channels is None else channels
         self.noisy = dropout > 0 and blocks > 0
         # At a quarter of the size every block sees two pixels further. The rest: 3 + 3 pixels of the 7x7 kernels, two
         # strides of 1 + 2, and 3 more because a doubled pixel is not in the middle of those that it is made of.

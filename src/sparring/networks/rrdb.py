@@ -38,7 +38,7 @@ class RRDBNet(Translator):
         unit: bool = False,
     ) -> None:
         super().__init__()
-        self.channels = shape[0] if channels is None else channels
+        self.given, self.channels = shape[0], shape[0] if channels is None else channels
         self.scale, self.unit = scale, unit
         # 15 layers a block, the one before them and the one after, and 2 at any scale: the two last layers see a pixel
         # each at scale 1, and for each doubling there is a layer more but pixels are half as large.

@@ -48,7 +48,8 @@ class Codec(Translator):
             attention = (last,) if attention else ()
         if not all(0 <= level <= last for level in attention):
             raise UsageError(f"attention at sizes {list(attention)} cannot be; give numbers from 0 to {last}")
-        self.channels, self.multiple = shape[0], 2**last
+        self.given = self.channels = shape[0]
+        self.multiple = 2**last
         self.check(*shape[1:])
         widths = [width * factor for factor in multipliers]
         latent = latent or dim

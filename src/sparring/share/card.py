@@ -5,38 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from sparring import __version__
 from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError
+from sparring.recipe import BoundRecipe
 from sparring.recipe_file import to_json
 
-__all__ = ["CARD", "FORMAT", "make_card", "read_card"]
+__all__ = ["CARD", "FORMAT", "Trained", "imported_card", "make_card", "read_card"]
 
 CARD = "card.json"
 FORMAT = 1
 
-_KIND = "sparring generator"
+_KINDS = _GENERATOR, _TRANSLATOR = "sparring generator", "sparring translator"
 _FEW_IMAGES = 1000
+_NO_LICENCE = "No licence was given: ask the author before you use it, and mind the rights in the images."
+
+Trained: TypeAlias = TrainedGenerator | TrainedTranslator
 
 
-def make_card(run: Run, checkpoint: Checkpoint, generator: TrainedGenerator, *, licence: str | None) -> dict[str, Any]:
-    """The card of one checkpoint's generator as JSON values; no path, machine or command of its author is in it."""
+def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: str | None) -> dict[str, Any]:
+    """The card of one checkpoint's generator, or translator, as JSON values.
+
+    No path, machine or command of its author is in it.
+    """
     bound = run.bound
     facts, data = bound.facts, run.card.get("data", {})
     scores = next((record for record in reversed(run.records()) if "scores" in record), None)
     return {
-        "format": FORMAT,
-        "kind": _KIND,
-        "name": bound.recipe.name,
-        "summary": bound.recipe.summary,
-        "papers": [str(paper) for paper in bound.recipe.papers],
-        "shape": list(facts.shape),
-        "classes": generator.classes,
-        "z_dim": generator.z_dim,
-        "z_kind": generator.z_kind,
+        **_made(bound, trained),
         "seen": checkpoint.seen,
         "checkpoint": checkpoint.digest,
         "weights": "average" if bound.recipe.sampler in bound.recipe.emas else "last",
@@ -44,10 +45,51 @@ def make_card(run: Run, checkpoint: Checkpoint, generator: TrainedGenerator, *, 
         "data": {key: data.get(key) for key in ("name", "fingerprint", "images", "classes")},
         "trained_on": facts.images,
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},
-        "licence": " ".join(licence.split()) if licence and licence.strip() else None,
+        "licence": _line(licence),
         "warnings": _warnings(run, checkpoint, scores, licence),
         "recipe": to_json(bound),
     }
+
+
+def imported_card(
+    bound: BoundRecipe, trained: TrainedTranslator, *, file: str, digest: str, licence: str | None
+) -> dict[str, Any]:
+    """The card of somebody else's published weights, from a file with a name and a SHA-256."""
+    warnings = ["These weights are published ones; how they were trained is for their authors to say."]
+    return {
+        **_made(bound, trained),
+        "seen": None,
+        "checkpoint": digest[:16],
+        "weights": "published",
+        "sparring": __version__,
+        "data": {"name": f"published weights, {file}", "fingerprint": None, "images": None, "classes": []},
+        "trained_on": None,
+        "scores": None,
+        "licence": _line(licence),
+        "warnings": warnings if _line(licence) else [*warnings, _NO_LICENCE],
+        "recipe": to_json(bound),
+    }
+
+
+def _made(bound: BoundRecipe, trained: Trained) -> dict[str, Any]:
+    """What it is and what it makes."""
+    recipe = bound.recipe
+    about = {
+        "format": FORMAT,
+        "kind": _GENERATOR if isinstance(trained, TrainedGenerator) else _TRANSLATOR,
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "papers": [str(paper) for paper in recipe.papers],
+        "shape": list(bound.facts.shape),
+    }
+    if isinstance(trained, TrainedGenerator):
+        return about | {"classes": trained.classes, "z_dim": trained.z_dim, "z_kind": trained.z_kind}
+    network = trained.network
+    return about | {"classes": 0, "channels": network.given, "multiple": network.multiple, "scale": network.scale}
+
+
+def _line(licence: str | None) -> str | None:
+    return " ".join(licence.split()) if licence and licence.strip() else None
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -59,7 +101,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise FileUnusableError(f"{folder} is not an exported generator (it has no {CARD}); give its folder") from error
     except (OSError, ValueError, RecursionError) as error:
         raise FileUnusableError(f"{path} cannot be read ({error}); restore it from a copy") from error
-    if not isinstance(card, dict) or card.get("kind") != _KIND or not isinstance(card.get("format"), int):
+    if not isinstance(card, dict) or card.get("kind") not in _KINDS or not isinstance(card.get("format"), int):
         raise FileUnusableError(f"{path} is not the card of a generator; give a folder that sparring exported")
     if card["format"] > FORMAT:
         reads = f"this version reads up to {FORMAT}"
@@ -81,6 +123,6 @@ def _warnings(run: Run, checkpoint: Checkpoint, scores: Mapping[str, Any] | None
         found.append("Its images were never measured.")
     elif scores.get("seen") != checkpoint.seen:
         found.append(f"The scores were measured at {scores.get('seen')} images seen, not on these weights.")
-    if not licence or not licence.strip():
-        found.append("No licence was given: ask the author before you use it, and mind the rights in the images.")
+    if not _line(licence):
+        found.append(_NO_LICENCE)
     return found

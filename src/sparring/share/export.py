@@ -16,21 +16,23 @@ from typing import Any, Literal, TypeAlias
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
+from sparring.game import ImageGame
 from sparring.names import choose
 from sparring.recipe import BoundRecipe
-from sparring.share.card import CARD, make_card, read_card
+from sparring.share.card import CARD, Trained, make_card, read_card
 from sparring.share.onnxfile import onnx_bytes
 from sparring.share.readme import readme
 from sparring.share.script import script
 from sparring.share.sheets import made_folder, sheet
 from sparring.tensorfile import serialise
 
-__all__ = ["Target", "export"]
+__all__ = ["WEIGHTS", "Target", "export", "translator_words", "write_export"]
 
 Target: TypeAlias = Literal["safetensors", "onnx"]
 
-_WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README = (
+WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README = (
     "generator.safetensors", "generate.py", "generator.onnx", "samples.png", "README.md",
 )  # fmt: skip
 
@@ -58,12 +60,27 @@ def export(
     forms = [choose(form, ("safetensors", "onnx"), "export form") for form in ([to] if isinstance(to, str) else to)]
     if not forms:
         raise UsageError("nothing was asked for; export to safetensors, onnx or both")
-    before = _files_before(out)
+    _files_before(out)  # refused before any work is done
     bound, checkpoint = run.bound, run.checkpoint
-    generator = run.generator_at(checkpoint)
-    card = make_card(run, checkpoint, generator, licence=licence)
-    about = {"recipe": card["name"]} | {key: card[key] for key in ("z_dim", "z_kind", "checkpoint")}
-    files = _files(bound, generator, forms, seed, about)
+    trained: Trained
+    if isinstance(bound.recipe.game(), ImageGame):
+        trained = run.translator()
+        card = make_card(run, checkpoint, trained, licence=licence)
+        files = _translator_files(trained, forms, card)
+    else:
+        trained = run.generator_at(checkpoint)
+        card = make_card(run, checkpoint, trained, licence=licence)
+        about = {"recipe": card["name"]} | {key: card[key] for key in ("z_dim", "z_kind", "checkpoint")}
+        files = _files(bound, trained, forms, seed, about)
+    return write_export(out, card, files)
+
+
+def write_export(out: Path, card: dict[str, Any], files: dict[str, bytes]) -> Path:
+    """Write a card and the files that it means to a folder that is empty or was written so before.
+
+    Raises UsageError for a folder with anybody else's files, DiskError.
+    """
+    before = _files_before(out)
     card["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     files[_README] = readme(card).encode()
     # The card first: from then on the folder is known as ours, and files that are not what it says are not used.
@@ -84,12 +101,24 @@ def _files(
     words = {"sparring": json.dumps(about, sort_keys=True)}
     files = {}
     if "safetensors" in forms:
-        files[_WEIGHTS] = serialise(generator.network.state_dict(), words)
+        files[WEIGHTS] = serialise(generator.network.state_dict(), words)
         files[_SCRIPT] = script(bound, generator).encode()
     if "onnx" in forms:
         files[_ONNX] = onnx_bytes(generator, {key: str(value) for key, value in about.items()})
     files[_SHEET] = sheet(generator, seed=seed)
     return files
+
+
+def _translator_files(trained: TrainedTranslator, forms: Sequence[str], card: Mapping[str, Any]) -> dict[str, bytes]:
+    """The weights alone: a sheet would show what it was given, which is its author's."""
+    if "onnx" in forms:
+        raise UsageError("what makes images of images of any size has no ONNX form here; export it to safetensors")
+    return {WEIGHTS: serialise(trained.network.state_dict(), {"sparring": translator_words(card)})}
+
+
+def translator_words(card: Mapping[str, Any]) -> str:
+    """What a weight file of a translator says of itself."""
+    return json.dumps({"recipe": card["name"], "checkpoint": card["checkpoint"]}, sort_keys=True)
 
 
 def _files_before(out: Path) -> set[str]:
@@ -105,4 +134,4 @@ def _files_before(out: Path) -> set[str]:
         read_card(out)
     except FileUnusableError as error:
         raise UsageError(f"{out} is not empty and holds no exported generator; choose another folder") from error
-    return present & {_WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README}
+    return present & {WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README}

@@ -14,8 +14,8 @@ def readme(card: Mapping[str, Any]) -> str:
     """The text of `README.md` for a card with its `files`."""
     files = card["files"]
     parts = [
-        f"# {_plain(card['name'])}, a generator of {_kind_of(card)}",
-        "![Samples](samples.png)",
+        f"# {_plain(card['name'])}, {_title(card)}",
+        *(["![Samples](samples.png)"] if "samples.png" in files else []),
         *(_use(card, files)),
         "## What it is",
         _facts(card),
@@ -34,6 +34,8 @@ def readme(card: Mapping[str, Any]) -> str:
 
 def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
     parts = ["## How to use it"]
+    if card["kind"] == "sparring translator":
+        return [*parts, "With sparring:", "```\nsparring translate . photo.png made.png\n```"]
     if "generate.py" in files:
         parts += [
             "With torch and safetensors and nothing else:",
@@ -53,16 +55,30 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
     return parts
 
 
+def _title(card: Mapping[str, Any]) -> str:
+    return "a maker of images from images" if "scale" in card else f"a generator of {_kind_of(card)}"
+
+
+def _noise(card: Mapping[str, Any]) -> str:
+    return f"{card['z_dim']} dimensions, {card['z_kind']}"
+
+
+def _taken(card: Mapping[str, Any]) -> str:
+    """What a translator takes, and how large it makes it."""
+    colour = {1: "grey", 3: "colour", 4: "transparent"}.get(card["channels"], f"{card['channels']}-channel")
+    larger = f", and makes them {card['scale']} times larger" if card["scale"] > 1 else ""
+    return f"{colour} images of any size{larger}"
+
+
 def _facts(card: Mapping[str, Any]) -> str:
     data = card["data"]
     rows = {
         "Recipe": f"{_plain(card['name'])}: {_plain(card['summary'])}",
-        "Makes": _kind_of(card),
-        "Noise": f"{card['z_dim']} dimensions, {card['z_kind']}",
+        **({"Takes": _taken(card)} if "scale" in card else {"Makes": _kind_of(card), "Noise": _noise(card)}),
         "Trained on": f"{_plain(data['name'] or 'unnamed data')}, {_count(card['trained_on'])} images",
         "Data fingerprint": f"`{_plain(data['fingerprint'] or 'unknown')}`",
         "Images seen": _count(card["seen"]),
-        "Weights": "moving average" if card["weights"] == "average" else "last step",
+        "Weights": {"average": "moving average", "last": "last step"}.get(card["weights"], _plain(card["weights"])),
         "Checkpoint": f"`{card['checkpoint']}`",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())])

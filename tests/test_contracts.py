@@ -24,6 +24,7 @@ from sparring.engine.state import State
 from sparring.engine.translator import exhibited
 from sparring.errors import ShapeError, UsageError
 from sparring.game import ImageGame
+from sparring.networks.gpt import CodePrior
 from sparring.networks.vqgan import Codec
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
@@ -43,12 +44,12 @@ OF_IMAGES = ("cyclegan", "esrgan", "pix2pix", "vqgan", "vqgan_prior")
 """Recipes that points cannot play."""
 
 CODEC = partial(Codec, width=8, multipliers=(1, 1), blocks=1, codes=16, dim=4)
+PRIOR = partial(CodePrior, width=8, layers=1, heads=2, dropout=0.1, codec=CODEC)
 TOYS: dict[str, dict[str, Any]] = {
     "cyclegan": {"layers": 1},
     "esrgan": {"layers": 1, "growth": 4, "pretrain": 0.0},
     "pix2pix": {"layers": 1},
     "vqgan": {"layers": 1, "begin": 0.0, "halvings": 2, "codes": 16, "dim": 4},
-    "vqgan_prior": {"depth": 1, "heads": 2},
 }
 
 
@@ -57,7 +58,7 @@ def small(name: str, **more: Any) -> Recipe:
     function = getattr(recipes, name)
     wanted = {"width": 8, "blocks": 1, "batch": 8, **TOYS.get(name, {}), **more}
     found = function(**{k: v for k, v in wanted.items() if k in inspect.signature(function).parameters})
-    return found.playing(codec=CODEC) if name == "vqgan_prior" else found  # type: ignore[no-any-return]
+    return found.playing(generator=PRIOR) if name == "vqgan_prior" else found  # type: ignore[no-any-return]
 
 
 def bound(name: str, shape: tuple[int, int, int], *, budget: int = 10_000, **more: Any) -> BoundRecipe:

@@ -21,7 +21,7 @@ from sparring.engine.state import State
 from sparring.errors import ShapeError
 from sparring.recipe import Recipe
 from sparring.share.export import export
-from test_contracts import CODEC, OF_IMAGES, TOYS
+from test_contracts import CODEC, OF_IMAGES, PRIOR, TOYS
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 32, 48), (4, 16, 16), (2, 1, 1)]
 MEMBERS = [
@@ -39,9 +39,10 @@ MakeRun = Callable[..., Run]
 def tiny(name: str) -> Recipe:
     """A recipe with the smallest parameters that it takes."""
     make: Callable[..., Recipe] = getattr(recipes, name)
+    codec = partial(CODEC, multipliers=(1, 1, 1, 1))
     small = {"width": 8, "blocks": 1, "batch": 4, "z_dim": 6, **TOYS.get(name, {})}
     found = make(**{key: small[key] for key in inspect.signature(make).parameters if key in small})
-    return found.playing(codec=partial(CODEC, multipliers=(1, 1, 1, 1))) if name == "vqgan_prior" else found
+    return found.playing(generator=partial(PRIOR, codec=codec)) if name == "vqgan_prior" else found
 
 
 def make_run(path: Path, recipe: Recipe, shape: Shape = (1, 28, 28), *, budget: int = 12, classes: int = 3) -> Run:

@@ -21,31 +21,25 @@ __all__ = ["PriorGame"]
 
 @final
 class PriorGame:
-    """A player `generator` (see `networks.gpt.CodePrior`), made by a factory of (shape, classes, codec).
+    """A player `generator` (see `networks.gpt.CodePrior`), made by a factory of (shape, classes); None is refused.
 
     Its only term, `cross_entropy`, is -log p(code | codes before it), in nats a code. A `conditional` one is told the
     label. The codec inside it is given (`Recipe.given`) and stands still.
     """
 
-    def __init__(
-        self,
-        *,
-        prior: Callable[..., nn.Module],
-        codec: Callable[..., nn.Module] | None,
-        conditional: bool = False,
-    ) -> None:
-        self.prior, self.codec, self.conditional = prior, codec, conditional
+    def __init__(self, *, generator: Callable[..., nn.Module] | None, conditional: bool = False) -> None:
+        self.generator, self.conditional = generator, conditional
 
     def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """The prior of images of a shape."""
-        if self.codec is None:
+        if self.generator is None:
             raise UsageError("a prior needs a codec; train vqgan first, and name its run: --codec RUN")
         if self.conditional and classes < 1:
             raise UsageError(
                 "labels were asked for, and the data have none; leave them out, or give one folder a class"
             )
         told = classes if self.conditional else 0
-        return {"generator": self.prior(shape, told, codec=self.codec)}
+        return {"generator": self.generator(shape, told)}
 
     @property
     def state(self) -> dict[str, Tensor]:

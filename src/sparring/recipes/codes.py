@@ -174,17 +174,13 @@ def vqgan_prior(
         Flip half of the images left to right.
     """
     factory, given = _codec_of(codec) if codec else (None, {})
+    prior = partial(CodePrior, width=width, layers=depth, heads=heads, dropout=dropout)
     optim = Optim(rate=fitted(partial(warm_then_falling, rate=rate)), betas=(0.9, 0.95))
     return Recipe(
         name="vqgan_prior",
         summary="writes the codes of a trained vqgan one by one: what makes it generate",
         papers=(_ESSER,),
-        game=partial(
-            PriorGame,
-            prior=partial(CodePrior, width=width, layers=depth, heads=heads, dropout=dropout),
-            codec=factory,
-            conditional=labels,
-        ),
+        game=partial(PriorGame, generator=partial(prior, codec=factory) if factory else None, conditional=labels),
         turns=(Turn(("generator",), (Term("cross_entropy"),)),),
         optims={"generator": optim},
         emas={"generator": Ema(halflife=fitted(halflife))},

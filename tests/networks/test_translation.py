@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from golden.filling import combination, sparse
 from golden.translation import CASES, inputs, member
-from sparring.errors import ShapeError
+from sparring.errors import ShapeError, UsageError
 from sparring.networks.johnson import ResNetTranslator
 from sparring.networks.layers import Translator, require_multiple
 from sparring.networks.patchgan import PatchDiscriminator
@@ -255,3 +255,12 @@ def test_images_of_the_unit_interval() -> None:
     other.load_state_dict(one.state_dict())
     x = torch.rand(1, 3, 8, 8, dtype=torch.double) * 2 - 1
     torch.testing.assert_close(other(x), one((x + 1) / 2) * 2 - 1)
+
+
+def test_what_is_added_to_the_bicubic_enlargement_begins_at_nothing() -> None:
+    network = RRDBNet((3, 8, 8), width=4, blocks=1, growth=4, scale=4, residual=True)
+    x = torch.rand(2, 3, 5, 7) * 2 - 1
+    enlarged = torch.nn.functional.interpolate(x, scale_factor=4, mode="bicubic")
+    assert torch.equal(network(x), enlarged)
+    with pytest.raises(UsageError, match="leave residual out"):
+        RRDBNet((3, 8, 8), channels=1, width=4, blocks=1, growth=4, residual=True)

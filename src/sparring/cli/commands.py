@@ -97,8 +97,8 @@ def recipes(*, json: Json = False) -> None:
 @app.command
 def sample(
     run: RunFolder, /, *, n: Annotated[int, Parameter(name=["-n", "--n"])] = 64, seed: int = 0,
-    classes: Classes = None, truncation: float | None = None,
-    out: Path = Path("samples"), trust: Trust = (), json: Json = False,
+    classes: Classes = None, truncation: float | None = None, temperature: float | None = None,
+    top_k: int | None = None, out: Path = Path("samples"), trust: Trust = (), json: Json = False,
 ) -> None:  # fmt: skip
     """Draw images: image i has the seed SEED + i, whatever else is drawn with it.
 
@@ -113,6 +113,10 @@ def sample(
     truncation
         Better images of fewer kinds: z within so many standard deviations, or styles drawn towards their mean by this
         factor (0.5 is strong).
+    temperature
+        For generators that write codes: below 1 they write likelier ones than they have learnt.
+    top_k
+        For generators that write codes: only the so many likeliest at each place.
     out
         Folder for the PNGs, named by their seeds, and the sheet `grid.png`.
     """
@@ -120,6 +124,8 @@ def sample(
     from sparring.share.sheets import write_samples
 
     generator = load(run, trust=trust)
+    if temperature is not None or top_k is not None:
+        generator.sharpen(temperature, top_k)
     wanted = classes_listed(classes, generator.names)
     paths = write_samples(generator, out, n=n, seed=seed, classes=wanted, truncation=truncation)
     answer({"images": [str(path) for path in paths]}, json, f"{n} images and a sheet in {out}")

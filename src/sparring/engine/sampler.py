@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
+from sparring.networks.gpt import CodePrior
 from sparring.networks.layers import StyleBased, Translator
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
@@ -153,6 +154,15 @@ class TrainedGenerator:
             raise UsageError(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
         if truncation is not None and not self.style_layers and self.z_kind != "normal":
             raise UsageError(f"this generator's z is {self.z_kind}, which has no tails to cut; leave truncation out")
+
+    def sharpen(self, temperature: float | None = None, top_k: int | None = None) -> None:
+        """From now on draw codes from logits over `temperature`, of the `top_k` likeliest only; None is 1, and all.
+
+        Raises UsageError for a generator that writes no codes, and for what cannot be.
+        """
+        if not isinstance(self.network, CodePrior):
+            raise UsageError("only what writes codes one by one (vqgan_prior) has a temperature and likeliest codes")
+        self.network.sharpen(1.0 if temperature is None else temperature, top_k)
 
     def _number(self, wanted: object) -> int:
         """A class by its number or its name."""

@@ -10,8 +10,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import interpolate, leaky_relu
 
+from sparring.errors import UsageError
 from sparring.networks.layers import Translator, UpConv
 
 __all__ = ["RRDBNet"]
@@ -23,7 +24,8 @@ class RRDBNet(Translator):
     `shape` is (given channels, height, width), of which the size does not matter; `channels` are made, by default as
     many as are given. There are `blocks` of `width` channels, whose dense layers add `growth` channels each, and a
     doubling for every factor of 2 in `scale`; the paper has 4. With `unit` the weights are those of a network of images
-    in [0, 1], as the authors' are: what is given is brought there, and what is made back to [-1, 1].
+    in [0, 1], as the authors' are: what is given is brought there, and what is made back to [-1, 1]. With `residual` the
+    last layer begins at nothing, and what it makes is added to the bicubic enlargement, which theirs have not.
     """
 
     def __init__(
@@ -36,10 +38,13 @@ class RRDBNet(Translator):
         growth: int = 32,
         scale: Literal[1, 2, 4] = 4,
         unit: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
-        self.scale, self.unit = scale, unit
+        if residual and (unit or self.channels != self.given):
+            raise UsageError("what is added to an enlarged image has its channels and its range; leave residual out")
+        self.scale, self.unit, self.residual = scale, unit, residual
         # 15 layers a block, the one before them and the one after, and 2 at any scale: the two last layers see a pixel
         # each at scale 1, and for each doubling there is a layer more but pixels are half as large.
         self.reach = 15 * blocks + 4
@@ -49,14 +54,20 @@ class RRDBNet(Translator):
         self.ups = nn.ModuleList([UpConv(width, width) for _ in range(scale.bit_length() - 1)])
         self.fine = _conv(width, width)
         self.last = _conv(width, self.channels)
+        if residual:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
+        small = x
         x = self.first((x + 1) / 2 if self.unit else x)
         x = x + self.trunk(self.blocks(x))
         for up in self.ups:
             x = leaky_relu(up(x), 0.2)
         images: Tensor = self.last(leaky_relu(self.fine(x), 0.2))
+        if self.residual:
+            return images + interpolate(small, scale_factor=float(self.scale), mode="bicubic")
         return images * 2 - 1 if self.unit else images
 
 

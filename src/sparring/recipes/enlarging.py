@@ -44,6 +44,7 @@ def esrgan(
     perceptual: float = 1.0,
     adversarial: float = 0.005,
     layers: int = 3,
+    residual: bool = True,
     eyes: str | None = None,
     mirror: bool = True,
 ) -> Recipe:
@@ -77,6 +78,9 @@ def esrgan(
         Weight of the adversarial loss; 0 leaves the judge out.
     layers
         Strided layers of D.
+    residual
+        G's answer is added to the bicubic enlargement, with which it begins; the paper's G makes the whole image, which
+        takes a small one many thousands of tiles.
     eyes
         The feature network of the perceptual loss; by default the best one at hand for the images.
     mirror
@@ -94,7 +98,7 @@ def esrgan(
         papers=(_WANG, _LEDIG),
         game=partial(
             PairedGame,
-            generator=partial(RRDBNet, width=width, blocks=blocks, growth=growth, scale=scale),
+            generator=partial(RRDBNet, width=width, blocks=blocks, growth=growth, scale=scale, residual=residual),
             discriminator=partial(PatchDiscriminator, width=width, layers=layers, norm="none"),
             loss=relativistic_average,
             question=Shrunken(scale),

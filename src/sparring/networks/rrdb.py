@@ -24,7 +24,7 @@ class RRDBNet(Translator):
     `shape` is (given channels, height, width), of which the size does not matter; `channels` are made, by default as
     many as are given. There are `blocks` of `width` channels, whose dense layers add `growth` channels each, and a
     doubling for every factor of 2 in `scale`; the paper has 4. With `unit` the weights are those of a network of images
-    in [0, 1], as the authors' are: what is given is brought there, and what is made back to [-1, 1]. With `residual` the
+    in [0, 1], as the authors' are: what is given is brought there, what is made back to [-1, 1]. With `residual` the
     last layer begins at nothing, and what it makes is added to the bicubic enlargement, which theirs have not.
     """
 

@@ -73,7 +73,8 @@ def source_of(name: str, folder: Path) -> Path:
 
 def trained(recipe: Recipe, data: Path, out: Path, images: int = 24, **more: object) -> Run:
     size = None if recipe.reading in ("pairs", "sides") else 16
-    return sp.train(recipe, data, images=images, size=size, out=out, device="cpu", threads=1, progress="none", **more)  # type: ignore[arg-type]
+    settings = {"channels": 1, "device": "cpu", "threads": 1, "progress": "none", **more}  # grey is measured fastest
+    return sp.train(recipe, data, images=images, size=size, out=out, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -90,8 +91,6 @@ def test_a_run_from_a_folder(name: str, folder: Path) -> None:
     assert {s.name: s.value for s in again} == pytest.approx({s["name"]: s["value"] for s in scores}, rel=1e-5)
     more = sp.train(data=data, images=48, out=run.path, resume=True, device="cpu", threads=1, progress="none")
     assert more.checkpoint.seen == 48
-    whole = trained(SMALL[name], data, folder / "whole", images=24)
-    assert run.card["recipe"] == whole.card["recipe"]
 
 
 def test_a_prior_writes_codes(folder: Path) -> None:
@@ -115,7 +114,6 @@ def test_a_prior_writes_codes(folder: Path) -> None:
         run.generator.sharpen(top_k=99)
     exported = sp.export(run, folder / "exported")
     assert torch.equal(sp.load(exported).sample(4, seed=3), images)
-    trained(SMALL["vqgan"], data, folder / "codec2")  # the codec's run goes on: the prior is made of another
     sp.train(data=data, images=48, out=codec.path, resume=True, device="cpu", threads=1, progress="none")
     with pytest.raises(FileUnusableError, match="has another checkpoint"):
         trained(recipe, data, folder / "later")
@@ -138,7 +136,7 @@ def test_what_data_do_not_fit(folder: Path) -> None:
 
 
 def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = trained(SMALL["pix2pix"], source_of("pix2pix", folder), folder / "run")
+    run = trained(SMALL["pix2pix"], source_of("pix2pix", folder), folder / "run", channels=3)
     inputs = write(folder / "in", shapes(2))
     for words, code in (
         (["translate", run.path, inputs, folder / "out", "--json"], 0),

@@ -132,9 +132,10 @@ def sentence(score: Score) -> str:
     facts = score.protocol
     numbers = [f"{int(facts[side]):,}" for side in ("fake", "real") if side in facts]
     counts = f"{numbers[0]} generated against {numbers[1]} real images" if len(numbers) == 2 else "generated images"
+    counts = f"{int(facts['answers']):,} answers against those wanted" if "answers" in facts else counts
     said = [counts, f"features {facts.get('features', 'unknown')}"]
     said += [str(facts[key]) for key in ("split",) if key in facts]
-    name = score.name.upper() if len(score.name) <= 3 else score.name.replace("_", " ").capitalize()
+    name = score.name.upper() if len(score.name) <= 4 else score.name.replace("_", " ").capitalize()
     name = f"{facts['class']}: {name}" if "class" in facts else name
     return f"{name} {score.value:.4g} [{score.low:.4g}, {score.high:.4g}]: {', '.join(said)}"
 

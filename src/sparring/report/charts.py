@@ -154,7 +154,7 @@ def scores_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def score_name(score: Mapping[str, Any]) -> str:
     """The name of a score as people write it: `FID`, `Inception score`."""
     name = str(score.get("name", "score"))
-    return name.upper() if len(name) <= 3 else name.replace("_", " ").capitalize()
+    return name.upper() if len(name) <= 4 else name.replace("_", " ").capitalize()
 
 
 def _by_player(records: Records, term: str, *, positive: bool = False) -> tuple[Series, ...]:

@@ -13,6 +13,7 @@ from torch import nn
 
 from sparring.engine.rundir import Run
 from sparring.errors import UsageError
+from sparring.game import ImageGame
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn
 from sparring.report.numbers import compact, short, whole
@@ -82,6 +83,7 @@ def game_facts(bound: BoundRecipe) -> list[Fact]:
         Fact("game", _name(recipe.game)),
         *(Fact(key.replace("_", " "), _words(item)) for key, item in rest.items()),
         Fact("batch", _words(recipe.batch)),
+        *(Fact(f"the {part} begins as", f"that of {g.run} ({g.checkpoint})") for part, g in recipe.given.items()),
         *([] if recipe.growth is None else [Fact("level of growth", _words(recipe.growth))]),
         Fact("mirrored reals", "half of them" if recipe.mirror else "none"),
         *(Fact("constraint", f"{_words(c.apply)} on the {c.player}") for c in recipe.constraints),
@@ -130,6 +132,13 @@ def commands(run: Run, seen: int) -> list[Fact]:
     budget = run.bound.facts.budget
     resume = f"sparring train --resume --out {path}"
     longer = Fact("train twice as long", f"{resume} --images {2 * budget}", code=True)
+    if isinstance(run.bound.recipe.game(), ImageGame):
+        return [
+            Fact("use it on images of yours", f"sparring translate {path} photos/ made/", code=True),
+            longer if seen >= budget else Fact("train to the end", resume, code=True),
+            Fact("measure it", f"sparring evaluate {path}", code=True),
+            Fact("take it along", f"sparring export {path} --to safetensors", code=True),
+        ]
     return [
         Fact("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples", code=True),
         longer if seen >= budget else Fact("train to the end", resume, code=True),

@@ -196,4 +196,4 @@ def _moments(moving: Film, records: Sequence[Mapping[str, Any]], budget: int) ->
 
 def _alt(frame: Frame) -> str:
     """What a frame is, for those who do not see it; not a guess of what it shows."""
-    return f"grid of samples after {whole(frame.seen)} images, from the same z as in every frame"
+    return f"grid of samples after {whole(frame.seen)} images, of the same seeds or images as in every frame"

@@ -136,8 +136,8 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         "seed": seed,
         "data": _data_card(wish, dataset, split),
         "machine": machine(devices),
-        # What an image costs differs from level to level of growth: no share of the machine is better than a false one.
-        "operations_per_image": pace.operations_per_image if recipe.growth is None else 0.0,
+        # Where what an image costs differs from stage to stage, no share of the machine is better than a false one.
+        "operations_per_image": pace.operations_per_image if _costs_the_same(recipe) else 0.0,
         **({"start": source.digest} if source else {}),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
@@ -146,6 +146,11 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     for line in said:
         screen.say(line)
     return session
+
+
+def _costs_the_same(recipe: Recipe) -> bool:
+    """Whether an image costs the same at all times."""
+    return recipe.growth is None and not any(turn.begin or turn.end is not None for turn in recipe.turns)
 
 
 def _for_budget(wish: Wish, recipe: Recipe, budget: int) -> Recipe:

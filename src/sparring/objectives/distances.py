@@ -10,6 +10,7 @@ __all__ = ["absolute"]
 def absolute(x: Tensor, y: Tensor) -> Tensor:
     """Mean |x - y| of each image, `[n]`.
 
+    >>> import torch
     >>> absolute(torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, -2.0]]]])).tolist()
     [1.5]
     """

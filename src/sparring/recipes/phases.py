@@ -17,8 +17,8 @@ def kept_then_falling(facts: Facts, *, rate: float) -> Linear:
 
 
 def warm_then_falling(facts: Facts, *, rate: float) -> Cosine:
-    """Half a cosine down to a tenth, after a warm-up over a fiftieth of the run."""
-    return Cosine(rate, rate / 10, over=facts.budget, warmup=facts.budget / 50)
+    """Half a cosine down to a tenth, after a warm-up over a thousand images."""
+    return Cosine(rate, rate / 10, over=facts.budget, warmup=1000)
 
 
 def moment(share: float) -> float:

@@ -189,3 +189,12 @@ def test_more_than_two_folders_are_halves_and_said_so(two: Path, photo: Photo) -
     data = open_data(two, reading="pairs")
     assert (len(data), data.shape) == (7, (6, 16, 10))
     assert "There are 3 folders with images; only two folders with nothing beside them pair up" in str(data.report)
+
+
+def test_square_images_raise_a_doubt(tmp_path: Path, photo: Photo) -> None:
+    """They can be halved, but are hardly ever pairs; wide ones are not asked about."""
+    square = put(tmp_path / "square", {f"{i}.png": photo(i, (32, 32)) for i in range(3)})
+    doubt = "Halves are 32 high and 16 wide: if an image shows one picture, not two, these are no pairs."
+    assert doubt in str(open_data(square, reading="pairs").report)
+    wide = put(tmp_path / "wide", {f"{i}.png": photo(i, (64, 32)) for i in range(3)})
+    assert "no pairs" not in str(open_data(wide, reading="pairs").report)

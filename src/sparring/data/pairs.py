@@ -123,6 +123,14 @@ def _cut(image: Image.Image, item: Item, sizing: Sizing) -> Iterable[Image.Image
     return image.crop((0, 0, half, image.height)), image.crop((half, 0, 2 * half, image.height))
 
 
+def _slim_halves(listing: Listing, layout: Layout, used: Sequence[Item]) -> tuple[str, ...]:
+    """A doubt where all halves are upright: square images are halved without an error, and are hardly ever pairs."""
+    if layout.labels is not None or not all(item.size[0] > item.size[1] for item in used):
+        return ()
+    height, width = used[0].size
+    return (f"Halves are {height} high and {width} wide: if an image shows one picture, not two, these are no pairs.",)
+
+
 # Exact: a file decoded at a fraction of its size would be cropped a little differently from its partner.
 PAIRS = Reader(
     noun="pairs",
@@ -131,5 +139,5 @@ PAIRS = Reader(
     lay_out=_two_folders_or_halves,
     choose=_pairs,
     cut=_cut,
-    notes=lambda listing, layout, used: (),
+    notes=_slim_halves,
 )

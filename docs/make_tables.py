@@ -13,6 +13,7 @@ from typing import Any
 from docstring_parser import parse
 
 from sparring import features, metrics, names, recipes
+from sparring.metrics.fidelity import fidelities
 from sparring.networks import modifiers
 from sparring.objectives import constraints
 from sparring.objectives.losses import AdversarialLoss
@@ -125,6 +126,8 @@ def _networks() -> Iterable[tuple[str, ...]]:
 def _metrics() -> Iterable[tuple[str, ...]]:
     for name, metric in metrics.metrics().items():
         yield f"`{name}`", _first(inspect.getmodule(metric.measure))
+    for name, fidelity in fidelities().items():
+        yield f"`{name}`", f"answers one by one: {_first(fidelity.measure)}"
 
 
 def _features() -> Iterable[tuple[str, ...]]:

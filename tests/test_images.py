@@ -154,7 +154,7 @@ def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert left.value.code == code, (words, said)
         if words[-1] == "--json":
             assert len(json.loads(said.out)["images"]) == 2
-    assert "Psnr" in said.out
+    assert "PSNR" in said.out
     assert np.asarray(Image.open(folder / "out" / "000.png")).shape == (16, 16, 3)
 
 

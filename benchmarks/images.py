@@ -142,7 +142,7 @@ def codes(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
     with torch.inference_mode():
         alone = to_uint8(torch.cat([codec.image_of(part.view(-1, *size)) for part in drawn.split(100)]))
     reals, eyes = data.images(held_out), load("lite0")
-    kid, seen = metric_named("kid"), load("lite0").features(reals)
+    kid, seen = metric_named("kid"), eyes.features(reals)
     kept = translator.translate(reals)
     written_by_prior = prior_run.generator.sample(n)
     rows: dict[str, Any] = {

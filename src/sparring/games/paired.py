@@ -18,6 +18,7 @@ from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
 from sparring.games.questions import Question
 from sparring.games.verdicts import noted, opposed
+from sparring.networks.layers import Verdict
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyInputs
@@ -36,7 +37,7 @@ class PairedGame:
     the answer, as more channels. Losses are taken of every logit, patch by patch, and averaged afterwards. G's terms:
     `adversarial`, `absolute` (mean |answer - wanted|) and `perceptual` (as the network that `eyes` names sees them).
 
-    In a turn of G for which D was already asked, nothing is kept: every turn has pairs of its own.
+    Every turn has pairs of its own.
     """
 
     def __init__(
@@ -89,11 +90,10 @@ class PairedGame:
         if "perceptual" in named:
             values["perceptual"] = self._eyes.distance(made, wanted).mean()
         if "adversarial" in named:
-            fake, real = self._logits(ctx, given, made), None
+            fake = real = self._verdict(ctx, given, made).logits
             if self.loss.pairing != "none":
                 with torch.no_grad():
-                    real = self._logits(ctx, given, wanted)
-            real = fake if real is None else real
+                    real = self._verdict(ctx, given, wanted).logits
             values["adversarial"] = opposed(self.loss, self.loss.generator, real, fake, ctx.mean).mean()
         inputs = self._inputs(batch, ctx, "generator", (given, wanted[:0], made))
         return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
@@ -105,16 +105,17 @@ class PairedGame:
             made = ctx.players["generator"](given)
         real = wanted.detach().requires_grad_("real" in differentiated)
         fake = made.detach().requires_grad_("fake" in differentiated)
-        on_real, on_fake = self._logits(ctx, given, real), self._logits(ctx, given, fake)
-        noted(ctx, self.loss, _per_image(on_real.detach()), _per_image(on_fake.detach()))
-        values = {"adversarial": opposed(self.loss, self.loss.discriminator, on_real, on_fake, ctx.mean).mean()}
+        on_real, on_fake = self._verdict(ctx, given, real), self._verdict(ctx, given, fake)
+        noted(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
+        loss = opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean)
+        values = {"adversarial": loss.mean()}
         inputs = self._inputs(batch, ctx, "discriminator", (given, real, fake), on_real, on_fake)
         return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
 
-    def _logits(self, ctx: Context, given: Tensor, answer: Tensor) -> Tensor:
+    def _verdict(self, ctx: Context, given: Tensor, answer: Tensor) -> Verdict:
         shown = torch.cat([given, answer], 1) if self.shown_given else answer.view_as(answer)
-        logits: Tensor = ctx.players["discriminator"](shown).logits
-        return logits
+        verdict: Verdict = ctx.players["discriminator"](shown)
+        return verdict
 
     def _inputs(
         self,
@@ -122,25 +123,22 @@ class PairedGame:
         ctx: Context,
         player: str,
         images: tuple[Tensor, Tensor, Tensor],
-        real_logits: Tensor | None = None,
-        fake_logits: Tensor | None = None,
+        on_real: Verdict | None = None,
+        on_fake: Verdict | None = None,
     ) -> Callable[[], PenaltyInputs]:
         """What penalties are told, made when one asks."""
         given, real, fake = images
 
         def judge(answer: Tensor, *_: Any) -> Tensor:
-            return _per_image(self._logits(ctx, given, answer))
+            return self._verdict(ctx, given, answer).per_image
 
         def made() -> PenaltyInputs:
             none = fake.new_empty(0)
-            on_real = none if real_logits is None else _per_image(real_logits)
-            on_fake = none if fake_logits is None else _per_image(fake_logits)
+            real_logits, fake_logits = (
+                none if verdict is None else verdict.per_image for verdict in (on_real, on_fake)
+            )
             return PenaltyInputs(
-                judge, real, fake, on_real, on_fake, network=ctx.players[player], draw=batch.z, mean=ctx.mean
+                judge, real, fake, real_logits, fake_logits, network=ctx.players[player], draw=batch.z, mean=ctx.mean
             )
 
         return made
-
-
-def _per_image(logits: Tensor) -> Tensor:
-    return logits.flatten(1).mean(1) if logits.dim() > 1 else logits

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from sparring.errors import ShapeError, UsageError
+from sparring.errors import UsageError
 from sparring.fitting import Shape
+from sparring.networks.layers import require_division
 
 __all__ = ["Halves", "Question", "Shrunken", "shrunken"]
 
@@ -60,15 +61,7 @@ class Shrunken:
         channels, height, width = shape
         if (height, width) == (1, 1):
             raise UsageError("this recipe enlarges images, and points have no size; give images")
-        if height % self.scale or width % self.scale:
-            down = (height // self.scale * self.scale, width // self.scale * self.scale)
-            up = (-(-height // self.scale) * self.scale, -(-width // self.scale) * self.scale)
-            nearest = tuple(size for size in (down, up) if min(size))
-            raise ShapeError(
-                f"{height}x{width} pixels do not divide by {self.scale}; the nearest sizes that do are "
-                f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
-                nearest,
-            )
+        require_division(height, width, self.scale)
         return (channels, height // self.scale, width // self.scale), shape
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,12 +29,9 @@ def opposed(
     return side(real, fake) if len(real) == len(fake) else side(real[:, None], fake[None, :])
 
 
-def noted(ctx: Context, loss: AdversarialLoss, real: Tensor, fake: Tensor, *, of: str = "") -> None:
-    """Mean logits, how often D is right, and probabilities where the loss is logistic, of one logit an image.
-
-    `of` is put before each name, where a game has several discriminators.
-    """
+def noted(ctx: Context, loss: AdversarialLoss, real: Tensor, fake: Tensor) -> None:
+    """Mean logits, how often D is right, and probabilities where the loss is logistic, of one logit an image."""
     values = {"real_logit": real.mean(), "fake_logit": fake.mean(), "right": share_right(loss, real, fake)}
     if loss.logistic:
         values |= {"real_probability": real.sigmoid().mean(), "fake_probability": fake.sigmoid().mean()}
-    ctx.note(**{of + name: value for name, value in values.items()})
+    ctx.note(**values)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import UpConv, Verdict, initialise_normal, pyramid
+from sparring.networks.layers import LayeredDiscriminator, UpConv, Verdict, initialise_normal, pyramid
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -53,7 +53,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`: the generator's mirror image, leaky ReLU 0.2.
 
     Penalties of each image's gradient want `batch_norm` off.
@@ -74,20 +74,9 @@ class Discriminator(nn.Module):
         initialise_normal(self)
         self.to(memory_format=torch.channels_last)
 
-    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The activations of every stage, `[n, c, h, w]`."""
-        found = []
-        for layer in self.layers:
-            x = layer(x)
-            found.append(x)
-        return found
-
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).flatten())
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _up(inputs: int, outputs: int, how: Literal["transposed", "nearest"]) -> nn.Module:

@@ -15,6 +15,7 @@ from sparring.errors import ShapeError
 
 __all__ = [
     "ConvDown",
+    "LayeredDiscriminator",
     "Pyramid",
     "StyleBased",
     "Translator",
@@ -26,6 +27,7 @@ __all__ = [
     "inner_layers",
     "norm_layer",
     "pyramid",
+    "require_division",
     "require_multiple",
     "two_styles",
     "widths_of",
@@ -105,6 +107,27 @@ class Translator(nn.Module, ABC):
         """The images made of `x`."""
 
 
+class LayeredDiscriminator(nn.Module, ABC):
+    """A discriminator whose `layers` follow one another; `judge` looks at what the last one makes."""
+
+    layers: nn.ModuleList
+
+    @abstractmethod
+    def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
+        """Logits of the last inner layer."""
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The activations of every layer, `[n, c, h, w]`."""
+        found = []
+        for layer in self.layers:
+            x = layer(x)
+            found.append(x)
+        return found
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)
+
+
 def two_styles(first: Tensor, second: Tensor, layers: int, share: float) -> Tensor:
     """Styles `[n, layers, dim]` of which a share go over to a second one at a random layer (Karras et al. 2019, 3.1).
 
@@ -161,6 +184,22 @@ def _sides(height: int, width: int, direction: int) -> list[int]:
     """The first width from `width` on, up or down, that goes with a height."""
     end = 3 if direction < 0 else 2 * width + 1
     return next(([w] for w in range(width, end, direction) if _halved(height, w)), [])
+
+
+def require_division(height: int, width: int, by: int, *, why: str = "") -> None:
+    """Raises ShapeError with the nearest sizes that do unless both sides divide; `why` follows the divisor.
+
+    >>> require_division(64, 96, 32)
+    """
+    if height > 0 < width and not height % by and not width % by:
+        return
+    low, high = (tuple((side + more) // by * by for side in (height, width)) for more in (0, by - 1))
+    nearest = tuple((h, w) for h, w in (low, high) if h and w)
+    raise ShapeError(
+        f"{height}x{width} pixels do not divide by {by}{why}; the nearest sizes that do are "
+        f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
+        nearest,
+    )
 
 
 def require_multiple(shape: tuple[int, int, int], multiple: int, least: int = 1) -> None:

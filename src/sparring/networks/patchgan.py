@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import ShapeError
-from sparring.networks.layers import Verdict, initialise_normal, norm_layer
+from sparring.networks.layers import LayeredDiscriminator, Verdict, initialise_normal, norm_layer
 
 __all__ = ["PatchDiscriminator"]
 
 
-class PatchDiscriminator(nn.Module):
+class PatchDiscriminator(LayeredDiscriminator):
     """Images `[n, c, h, w]` -> Verdict with a logit for every patch, `[n, 1, h', w']`.
 
     `layers` halvings and two more layers, all of 4x4 kernels: with 3, the paper's, a logit sees 70x70 pixels. The first
@@ -48,20 +48,9 @@ class PatchDiscriminator(nn.Module):
         if norm != "instance":
             self.to(memory_format=torch.channels_last)
 
-    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The activations of every layer, `[n, c, h, w]`."""
-        found = []
-        for layer in self.layers:
-            x = layer(x)
-            found.append(x)
-        return found
-
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, bias: bool = True) -> nn.Module:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict, pyramid
+from sparring.networks.layers import LayeredDiscriminator, Verdict, pyramid
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -48,7 +48,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`; no batch norm, leaky ReLU 0.1.
 
     At every size a 3x3 convolution and a 4x4 one of stride 2, at the base a 3x3 convolution and a dense layer.
@@ -67,20 +67,9 @@ class Discriminator(nn.Module):
         self.layers.append(_layer(channels, widths[-1], 3, 1))
         self.head = nn.Linear(widths[-1] * math.prod(sizes.base), 1)
 
-    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The activations of every layer, `[n, c, h, w]`."""
-        found = []
-        for layer in self.layers:
-            x = layer(x)
-            found.append(x)
-        return found
-
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last.flatten(1)).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _widths(width: int, doublings: int) -> list[int]:

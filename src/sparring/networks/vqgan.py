@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
-from sparring.errors import ShapeError, UsageError
-from sparring.networks.layers import Translator, UpConv
+from sparring.errors import UsageError
+from sparring.networks.layers import Translator, UpConv, require_division
 from sparring.networks.quantiser import Quantiser
 
 __all__ = ["Codec"]
@@ -72,18 +72,7 @@ class Codec(Translator):
 
     def check(self, height: int, width: int) -> None:
         """Raise ShapeError, with the nearest sizes, for images whose sides do not halve so often."""
-        if height > 0 < width and not height % self.multiple and not width % self.multiple:
-            return
-        low, high = (
-            tuple((side + more) // self.multiple * self.multiple for side in (height, width))
-            for more in (0, self.multiple - 1)
-        )
-        nearest = tuple((h, w) for h, w in (low, high) if h and w)
-        raise ShapeError(
-            f"{height}x{width} pixels do not divide by {self.multiple}, the side that a code stands for; the nearest "
-            f"sizes that do are {' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
-            nearest,
-        )
+        require_division(height, width, self.multiple, why=", the side that a code stands for")
 
     def encode(self, x: Tensor) -> Tensor:
         """Maps `[n, dim, h / multiple, w / multiple]` of images, not quantised yet."""

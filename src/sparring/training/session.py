@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -29,6 +30,7 @@ from sparring.engine.state import State
 from sparring.engine.translator import exhibited, side_by_side
 from sparring.errors import DataError, ShapeError, UsageError
 from sparring.game import ImageGame
+from sparring.networks.layers import Translator
 from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
@@ -76,7 +78,6 @@ class Session:
         self.state = State(bound, seed=self.seed, device=devices.device)
         self.seconds = 0.0
         self.identity = identity(bound, self.seed)
-        self.exhibits = _exhibits(dataset, split)
         self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
 
     def reals(self) -> tuple[Tensor, Tensor | None, dict[str, str]]:
@@ -87,6 +88,11 @@ class Session:
         origin = {"data": self.dataset.fingerprint[:16], "split": said}
         return self.dataset.images(places), self.dataset.labels_at(places), origin
 
+    @cached_property
+    def exhibits(self) -> tuple[Tensor, Tensor | None]:
+        """The reals that grids of a game of images show, in [-1, 1], and their labels."""
+        return _exhibits(self.dataset, self.split)
+
     def grid(self) -> tuple[Tensor, int]:
         """Images of this moment, uint8 `[n, c, h, w]`, and the columns they are to be shown in: always of the same z.
 
@@ -94,7 +100,8 @@ class Session:
         """
         game, recipe = self.state.game, self.bound.recipe
         if isinstance(game, ImageGame):
-            shown = {name: player.shown() for name, player in self.state.players.items()}
+            translators = {n: p for n, p in self.state.players.items() if isinstance(p.network, Translator)}
+            shown = {name: player.shown() for name, player in translators.items()}
             images, labels = self.exhibits
             device = self.devices.device
             columns = exhibited(game, shown, images.to(device), None if labels is None else labels.to(device))
@@ -237,7 +244,7 @@ def _slug(name: str) -> str:
 
 
 def _exhibits(dataset: Dataset, split: Split) -> tuple[Tensor, Tensor | None]:
-    """The reals that grids of a game of images show, in [-1, 1]: a few held out, of each of two kinds as many."""
+    """A few held out, of each of two kinds as many; of the training images where hardly any were."""
     places = split.held_out if len(split.held_out) >= 2 * _EXHIBITS else split.train
     labels = dataset.labels_at(places)
     if labels is not None:

@@ -257,6 +257,17 @@ def test_images_of_the_unit_interval() -> None:
     torch.testing.assert_close(other(x), one((x + 1) / 2) * 2 - 1)
 
 
+def test_a_residual_translator_begins_with_what_it_is_given() -> None:
+    network = ResNetTranslator((3, 8, 8), width=4, blocks=1, residual=True)
+    x = torch.rand(2, 3, 8, 12) * 2 - 1
+    assert torch.equal(network(x), x)
+    network(x).square().mean().backward()
+    assert network.exit.weight.grad is not None
+    assert network.exit.weight.grad.abs().max() > 0
+    with pytest.raises(UsageError, match="leave residual out"):
+        ResNetTranslator((3, 8, 8), channels=1, width=4, blocks=1, residual=True)
+
+
 def test_what_is_added_to_the_bicubic_enlargement_begins_at_nothing() -> None:
     network = RRDBNet((3, 8, 8), width=4, blocks=1, growth=4, scale=4, residual=True)
     x = torch.rand(2, 3, 5, 7) * 2 - 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, pad
 
+from sparring.errors import UsageError
 from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple
 
 __all__ = ["ResNetTranslator"]
@@ -22,7 +23,9 @@ class ResNetTranslator(Translator):
 
     `shape` is (given channels, height, width); `channels` are made, by default as many as are given. Layers next to an
     image have `width` channels, the `blocks` 4 x width: the paper has 6 for 128 pixels and 9 for 256. `dropout`, which
-    the paper does not use, is within a block and, as for every translator, stays on in evaluation.
+    the paper does not use, is within a block and, as for every translator, stays on in evaluation. With `residual` the
+    last layer begins at nothing, and what it makes is added to what is given, in place of a tanh (as DeblurGAN does,
+    Kupyn et al. 2018, section 3.2); raises UsageError where channels are more or fewer.
     """
 
     multiple = 4
@@ -36,10 +39,14 @@ class ResNetTranslator(Translator):
         blocks: int = 9,
         norm: Literal["batch", "instance"] = "instance",
         dropout: float = 0.0,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         require_multiple(shape, self.multiple, least=2)
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
+        if residual and self.channels != self.given:
+            raise UsageError("what is added to an image has its channels; leave residual out")
+        self.residual = residual
         self.noisy = dropout > 0 and blocks > 0
         # At a quarter of the size every block sees two pixels further. The rest: 3 + 3 pixels of the 7x7 kernels, two
         # strides of 1 + 2, and 3 more because a doubled pixel is not in the middle of those that it is made of.
@@ -50,13 +57,15 @@ class ResNetTranslator(Translator):
         self.ups = nn.Sequential(_up(4 * width, norm), _up(2 * width, norm))
         self.exit = nn.Conv2d(width, self.channels, 7)
         initialise_normal(self)
+        if residual:
+            nn.init.zeros_(self.exit.weight)
+            nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
         if norm != "instance":
             self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.ups(self.blocks(self.downs(self.entry(x))))
-        images: Tensor = self.exit(_reflected(x, 3)).tanh()
-        return images
+        made: Tensor = self.exit(_reflected(self.ups(self.blocks(self.downs(self.entry(x)))), 3))
+        return x + made if self.residual else made.tanh()
 
 
 class _Layer(nn.Module):

@@ -113,6 +113,7 @@ def cyclegan(
     identity: float = 0.5,
     pool: int = 50,
     layers: int = 3,
+    residual: bool = False,
     direction: Direction = "AtoB",
     mirror: bool = True,
 ) -> Recipe:
@@ -140,6 +141,8 @@ def cyclegan(
         Earlier fakes that the judges are shown among new ones.
     layers
         Strided layers of each judge: 3 see patches of 70 pixels, 2 of 34.
+    residual
+        What a translator makes is added to what it is given, with which it begins: for kinds that are much alike.
     direction
         Which translator is the one that is kept, AtoB or BtoA; the other is in the run as well.
     mirror
@@ -155,7 +158,7 @@ def cyclegan(
         papers=(_ZHU,),
         game=partial(
             CycleGame,
-            translator=partial(ResNetTranslator, width=width, blocks=blocks),
+            translator=partial(ResNetTranslator, width=width, blocks=blocks, residual=residual),
             judge=partial(PatchDiscriminator, width=width, layers=layers, norm="instance"),
             loss=least_squares,
             pool=pool,

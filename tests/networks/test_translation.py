@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from golden.filling import combination, sparse
 from golden.translation import CASES, inputs, member
+from sparring.engine.translator import TrainedTranslator
 from sparring.errors import ShapeError, UsageError
 from sparring.networks.johnson import ResNetTranslator
 from sparring.networks.layers import Translator, require_multiple
@@ -90,7 +91,7 @@ def test_bounded_images(make: Callable[[], nn.Module]) -> None:
 def test_halvings_and_dropout_of_a_unet(size: tuple[int, int], doublings: int, dropouts: list[int]) -> None:
     network = UNet((3, *size), width=1)
     assert (len(network.downs), network.multiple) == (doublings, 2**doublings)
-    assert [level for level, up in enumerate(network.ups) if up.dropout] == dropouts
+    assert [level for level, up in enumerate(network.ups) if isinstance(up.dropout, nn.Dropout)] == dropouts
     assert network.noisy == bool(dropouts)
     assert not UNet((3, *size), width=1, dropout=0.0).noisy
 
@@ -103,14 +104,15 @@ def test_halvings_and_dropout_of_a_unet(size: tuple[int, int], doublings: int, d
 def test_noise_stays_on_and_is_torchs(network: Translator) -> None:
     """Isola et al. 2017, section 2.1: dropout "at both training and test time"."""
     x = torch.rand(1, 3, 64, 64)
-    network.eval()
     assert network.noisy
+    TrainedTranslator(network)
     images = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         images.append(network(x))
     assert torch.equal(images[0], images[1])
     assert not torch.equal(images[0], images[2])
+    assert torch.equal(network.eval()(x), network(x))
     quiet = type(network)((3, 64, 64), width=2, dropout=0.0, **({"blocks": 1} if network.multiple == 4 else {}))
     assert not quiet.noisy
     assert torch.equal(quiet.eval()(x), quiet(x))

@@ -26,6 +26,7 @@ from sparring.networks.unet import UNet
 from sparring.share.export import export
 from sparring.share.importing import import_weights
 from sparring.share.load import load, load_translator
+from sparring.share.onnxfile import onnx_bytes
 from sparring.share.translations import translate
 from sparring.tensorfile import serialise
 
@@ -189,8 +190,51 @@ def test_what_is_exported_translates_alike(trained: Run, tmp_path: Path) -> None
         load(folder)
     with pytest.raises(UsageError, match="holds one translator"):
         load_translator(folder, player="b_to_a")
-    with pytest.raises(UsageError, match="no ONNX form"):
-        export(trained, tmp_path / "onnx", to=("onnx",))
+
+
+def test_the_onnx_form_makes_the_same_of_images_of_other_sizes(trained: Run, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = export(trained, tmp_path / "out", to=("onnx",))
+    assert {path.name for path in folder.iterdir()} == {"README.md", "card.json", "generator.onnx"}
+    network = trained.translator().network.eval()
+    multiple = network.multiple
+    readme = (folder / "README.md").read_text()
+    assert (f"sides are multiples of {multiple}" in readme) == (multiple > 1)
+    assert "sparring translate" not in readme
+    session = onnxruntime.InferenceSession(folder / "generator.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["multiple"] == str(multiple)
+    for n, height, width in ((1, 2, 2), (2, 15, 6), (5, 32, 9)):
+        given = torch.rand(n, network.given, height * multiple, width * multiple) * 2 - 1
+        (images,) = session.run(["images"], {"given": given.numpy()})
+        with torch.inference_mode():
+            expected = network.double()(given.double()).float()
+        torch.testing.assert_close(torch.from_numpy(images), expected, atol=1e-4, rtol=0)
+    with pytest.raises(FileUnusableError):
+        load_translator(folder)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        UNet((3, 64, 64), width=4),
+        UNet((1, 32, 32), channels=3, width=2, norm="instance", dropout=0.0),
+        ResNetTranslator((3, 64, 64), width=4, blocks=1, norm="batch", residual=True, dropout=0.5),
+        RRDBNet((3, 16, 16), width=4, blocks=1, growth=2, scale=2, unit=True),
+        RRDBNet((3, 16, 16), width=4, blocks=1, growth=2, residual=True),
+    ],
+    ids=["unet", "unet-grey", "resnet", "rrdb", "rrdb-residual"],
+)
+def test_every_translator_has_an_onnx_form(network: Translator) -> None:
+    """Noise is left out of the file, and stays where it was in the translator."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    fill(network)
+    translator = TrainedTranslator(network)
+    session = onnxruntime.InferenceSession(onnx_bytes(translator, {}), providers=["CPUExecutionProvider"])
+    given = torch.rand(2, network.given, 2 * network.multiple + 64, 128) * 2 - 1
+    (images,) = session.run(["images"], {"given": given.numpy()})
+    assert torch.equal(network(given), network(given)) == (not network.noisy)
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.from_numpy(images), network.eval()(given), atol=1e-4, rtol=0)
 
 
 PUBLISHED: dict[str, Any] = {

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, pad
+from torch.nn.functional import pad
 
 from sparring.errors import UsageError
 from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple
@@ -23,9 +23,9 @@ class ResNetTranslator(Translator):
 
     `shape` is (given channels, height, width); `channels` are made, by default as many as are given. Layers next to an
     image have `width` channels, the `blocks` 4 x width: the paper has 6 for 128 pixels and 9 for 256. `dropout`, which
-    the paper does not use, is within a block and, as for every translator, stays on in evaluation. With `residual` the
-    last layer begins at nothing, and what it makes is added to what is given, in place of a tanh (as DeblurGAN does,
-    Kupyn et al. 2018, section 3.2); raises UsageError where channels are more or fewer.
+    the paper does not use, is within a block. With `residual` the last layer begins at nothing, and what it makes is
+    added to what is given, in place of a tanh (as DeblurGAN does, Kupyn et al. 2018, section 3.2); raises UsageError
+    where channels are more or fewer.
     """
 
     multiple = 4
@@ -96,11 +96,10 @@ class _Block(nn.Module):
         bias = norm == "instance"
         self.first = _Layer(nn.Conv2d(width, width, 3, bias=bias), norm, reflect=1)
         self.second = _Layer(nn.Conv2d(width, width, 3, bias=bias), norm, reflect=1, relu=False)
-        self.dropout = dropout
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.first(x)
-        found: Tensor = x + self.second(dropout(inner, self.dropout) if self.dropout else inner)
+        found: Tensor = x + self.second(self.dropout(self.first(x)))
         return found
 
 

@@ -92,7 +92,7 @@ class Translator(nn.Module, ABC):
     It is `given` c channels and makes `channels` c'. The sides of what it is given are multiples of `multiple`. `reach`
     is how far away, in given pixels, anything may be that a pixel depends on; None where that is the whole image
     (statistics of it, attention, a bottleneck), which therefore cannot be cut into tiles. `noisy` ones draw from the
-    default generator, by dropout that stays on.
+    default generator, by layers of dropout that a `TrainedTranslator` keeps on.
     """
 
     given: int

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, leaky_relu
+from torch.nn.functional import leaky_relu
 
 from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple
 
@@ -25,9 +25,9 @@ class UNet(Translator):
     `doublings` halvings, by default as many as the size allows: 256 pixels come down to one in 8. The first makes
     `width` channels, each further one twice as many, at most 8 x width.
 
-    The paper's noise is `dropout` in the doublings next to the bottleneck, which therefore stays on in evaluation. It
-    is in those between two layers of 8 x width, the innermost left out, and in three at most: three at 256 pixels, two
-    at 128, one at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do not halve.
+    The paper's noise is `dropout` in the doublings next to the bottleneck, kept on when images are made. It is in those
+    between two layers of 8 x width, the innermost left out, and in three at most: three at 256 pixels, two at 128, one
+    at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do not halve.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class _Up(nn.Module):
         super().__init__()
         self.conv = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=last or norm == "instance")
         self.norm = norm_layer("none" if last else norm, outputs)
-        self.dropout = dropout
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x.relu()))
-        return dropout(x, self.dropout) if self.dropout else x
+        found: Tensor = self.dropout(self.norm(self.conv(x.relu())))
+        return found
 
 
 def _halvings(shorter: int, longer: int) -> int:

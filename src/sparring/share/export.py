@@ -110,10 +110,14 @@ def _files(
 
 
 def _translator_files(trained: TrainedTranslator, forms: Sequence[str], card: Mapping[str, Any]) -> dict[str, bytes]:
-    """The weights alone: a sheet would show what it was given, which is its author's."""
+    """The files of the forms, without a sheet: it would show what was given, which is its author's."""
+    words = translator_words(card)
+    files = {}
+    if "safetensors" in forms:
+        files[WEIGHTS] = serialise(trained.network.state_dict(), {"sparring": words})
     if "onnx" in forms:
-        raise UsageError("what makes images of images of any size has no ONNX form here; export it to safetensors")
-    return {WEIGHTS: serialise(trained.network.state_dict(), {"sparring": translator_words(card)})}
+        files[_ONNX] = onnx_bytes(trained, json.loads(words) | {"multiple": str(card["multiple"])})
+    return files
 
 
 def translator_words(card: Mapping[str, Any]) -> str:

@@ -34,8 +34,8 @@ def readme(card: Mapping[str, Any]) -> str:
 
 def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
     parts = ["## How to use it"]
-    if card["kind"] == "sparring translator":
-        return [*parts, "With sparring:", "```\nsparring translate . photo.png made.png\n```"]
+    if _translates(card):
+        return parts + _use_of_translator(card, files)
     if "generate.py" in files:
         parts += [
             "With torch and safetensors and nothing else:",
@@ -55,8 +55,29 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
     return parts
 
 
+def _use_of_translator(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
+    parts = []
+    if "generator.safetensors" in files:
+        parts += ["With sparring:", "```\nsparring translate . photo.png made.png\n```"]
+    if "generator.onnx" in files:
+        larger = f", {card['scale']} times larger" if card["scale"] > 1 else ""
+        parts.append(
+            f"`generator.onnx` runs without torch: `given` `[batch, {card['channels']}, height, width]` float32 in "
+            f"[-1, 1]{_sides(card)}, gives `images` in [-1, 1]{larger}."
+        )
+    return parts
+
+
+def _sides(card: Mapping[str, Any]) -> str:
+    return f", whose sides are multiples of {card['multiple']}" if card["multiple"] > 1 else ""
+
+
+def _translates(card: Mapping[str, Any]) -> bool:
+    return bool(card["kind"] == "sparring translator")
+
+
 def _title(card: Mapping[str, Any]) -> str:
-    return "a maker of images from images" if "scale" in card else f"a generator of {_kind_of(card)}"
+    return "a maker of images from images" if _translates(card) else f"a generator of {_kind_of(card)}"
 
 
 def _noise(card: Mapping[str, Any]) -> str:
@@ -74,7 +95,7 @@ def _facts(card: Mapping[str, Any]) -> str:
     data = card["data"]
     rows = {
         "Recipe": f"{_plain(card['name'])}: {_plain(card['summary'])}",
-        **({"Takes": _taken(card)} if "scale" in card else {"Makes": _kind_of(card), "Noise": _noise(card)}),
+        **({"Takes": _taken(card)} if _translates(card) else {"Makes": _kind_of(card), "Noise": _noise(card)}),
         "Trained on": f"{_plain(data['name'] or 'unnamed data')}, {_count(card['trained_on'])} images",
         "Data fingerprint": f"`{_plain(data['fingerprint'] or 'unknown')}`",
         "Images seen": _count(card["seen"]),

@@ -144,12 +144,13 @@ def test_reach_of_rrdb(blocks: int, scale: Any) -> None:
     assert seen(network, 2 * network.reach + 16) == (network.reach, network.reach)
 
 
+@pytest.mark.parametrize("upsample", ["transposed", "nearest"])
 @pytest.mark.parametrize("blocks", [0, 1, 3])
-def test_reach_of_resnet(blocks: int) -> None:
-    network = ResNetTranslator((3, 16, 16), width=2, blocks=blocks, norm="batch")
+def test_reach_of_resnet(blocks: int, upsample: Any) -> None:
+    network = ResNetTranslator((3, 16, 16), width=2, blocks=blocks, norm="batch", upsample=upsample)
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0.0, 0.5)
-    assert network.reach == 8 * blocks + 12
+    assert network.reach == 8 * blocks + (12 if upsample == "transposed" else 14)
     far = seen(network, 4 * (network.reach // 2 + 8))
     assert max(far) == network.reach
     assert ResNetTranslator((3, 16, 16), width=2).reach is None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple
+from sparring.networks.layers import Translator, UpConv, initialise_normal, norm_layer, require_multiple
 
 __all__ = ["ResNetTranslator"]
 
@@ -23,9 +23,10 @@ class ResNetTranslator(Translator):
 
     `shape` is (given channels, height, width); `channels` are made, by default as many as are given. Layers next to an
     image have `width` channels, the `blocks` 4 x width: the paper has 6 for 128 pixels and 9 for 256. `dropout`, which
-    the paper does not use, is within a block. With `residual` the last layer begins at nothing, and what it makes is
-    added to what is given, in place of a tanh (as DeblurGAN does, Kupyn et al. 2018, section 3.2); raises UsageError
-    where channels are more or fewer.
+    the paper does not use, is within a block. `upsample` is `transposed`, the paper's, or `nearest`, which leaves no
+    pattern of pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). With `residual` the last layer
+    begins at nothing, and what it makes is added to what is given, in place of a tanh (as DeblurGAN does, Kupyn et al.
+    2018, section 3.2); raises UsageError where channels are more or fewer.
     """
 
     multiple = 4
@@ -39,6 +40,7 @@ class ResNetTranslator(Translator):
         blocks: int = 9,
         norm: Literal["batch", "instance"] = "instance",
         dropout: float = 0.0,
+        upsample: Literal["transposed", "nearest"] = "transposed",
         residual: bool = False,
     ) -> None:
         super().__init__()
@@ -49,12 +51,12 @@ class ResNetTranslator(Translator):
         self.residual = residual
         self.noisy = dropout > 0 and blocks > 0
         # At a quarter of the size every block sees two pixels further. The rest: 3 + 3 pixels of the 7x7 kernels, two
-        # strides of 1 + 2, and 3 more because a doubled pixel is not in the middle of those that it is made of.
-        self.reach = 8 * blocks + 12 if norm == "batch" else None
+        # strides of 1 + 2, and 3 or 5 more because a doubled pixel is not in the middle of those that it is made of.
+        self.reach = 8 * blocks + (12 if upsample == "transposed" else 14) if norm == "batch" else None
         self.entry = _Layer(nn.Conv2d(shape[0], width, 7, bias=norm == "instance"), norm, reflect=3)
         self.downs = nn.Sequential(_down(width, norm), _down(2 * width, norm))
         self.blocks = nn.Sequential(*(_Block(4 * width, norm, dropout) for _ in range(blocks)))
-        self.ups = nn.Sequential(_up(4 * width, norm), _up(2 * width, norm))
+        self.ups = nn.Sequential(*(_up(factor * width, norm, upsample) for factor in (4, 2)))
         self.exit = nn.Conv2d(width, self.channels, 7)
         initialise_normal(self)
         if residual:
@@ -73,14 +75,15 @@ class _Layer(nn.Module):
 
     def __init__(
         self,
-        conv: nn.Conv2d | nn.ConvTranspose2d,
+        conv: nn.Conv2d | nn.ConvTranspose2d | UpConv,
         norm: Literal["batch", "instance"],
         *,
         reflect: int = 0,
         relu: bool = True,
     ) -> None:
         super().__init__()
-        self.conv, self.norm = conv, norm_layer(norm, conv.out_channels)
+        outputs = conv.weight.shape[0] if isinstance(conv, UpConv) else conv.out_channels
+        self.conv, self.norm = conv, norm_layer(norm, outputs)
         self.reflect, self.relu = reflect, relu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,10 +111,12 @@ def _down(width: int, norm: Literal["batch", "instance"]) -> nn.Module:
     return _Layer(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=norm == "instance"), norm)
 
 
-def _up(width: int, norm: Literal["batch", "instance"]) -> nn.Module:
+def _up(width: int, norm: Literal["batch", "instance"], upsample: Literal["transposed", "nearest"]) -> nn.Module:
     """Twice the size, half the channels."""
-    conv = nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=norm == "instance")
-    return _Layer(conv, norm)
+    bias = norm == "instance"
+    if upsample == "nearest":
+        return _Layer(UpConv(width, width // 2, bias=bias), norm)
+    return _Layer(nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias), norm)
 
 
 def _reflected(x: Tensor, pixels: int) -> Tensor:

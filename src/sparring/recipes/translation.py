@@ -113,6 +113,7 @@ def cyclegan(
     identity: float = 0.5,
     pool: int = 50,
     layers: int = 3,
+    upsample: Literal["transposed", "nearest"] = "transposed",
     residual: bool = False,
     direction: Direction = "AtoB",
     mirror: bool = True,
@@ -141,6 +142,8 @@ def cyclegan(
         Earlier fakes that the judges are shown among new ones.
     layers
         Strided layers of each judge: 3 see patches of 70 pixels, 2 of 34.
+    upsample
+        How translators double sizes: as the paper's, or by repeating pixels, which leaves no pattern of its own.
     residual
         What a translator makes is added to what it is given, with which it begins: for kinds that are much alike.
     direction
@@ -158,7 +161,7 @@ def cyclegan(
         papers=(_ZHU,),
         game=partial(
             CycleGame,
-            translator=partial(ResNetTranslator, width=width, blocks=blocks, residual=residual),
+            translator=partial(ResNetTranslator, width=width, blocks=blocks, upsample=upsample, residual=residual),
             judge=partial(PatchDiscriminator, width=width, layers=layers, norm="instance"),
             loss=least_squares,
             pool=pool,

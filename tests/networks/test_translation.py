@@ -148,11 +148,14 @@ def test_reach_of_rrdb(blocks: int, scale: Any) -> None:
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_reach_of_resnet(blocks: int, upsample: Any) -> None:
     network = ResNetTranslator((3, 16, 16), width=2, blocks=blocks, norm="batch", upsample=upsample)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, 0.0, 0.5)
-    assert network.reach == 8 * blocks + (12 if upsample == "transposed" else 14)
-    far = seen(network, 4 * (network.reach // 2 + 8))
-    assert max(far) == network.reach
+    assert network.reach == 8 * blocks + (12 if upsample == "transposed" else 15)
+    torch.manual_seed(0)
+    far = 0
+    for _ in range(4):  # in some draws units at the edge never wake up
+        for parameter in network.parameters():
+            nn.init.normal_(parameter, 0.0, 0.5)
+        far = max(far, *seen(network, 4 * (network.reach // 2 + 8)))
+    assert far == network.reach
     assert ResNetTranslator((3, 16, 16), width=2).reach is None
     assert UNet((3, 16, 16), width=2).reach is None
 

@@ -51,8 +51,8 @@ class ResNetTranslator(Translator):
         self.residual = residual
         self.noisy = dropout > 0 and blocks > 0
         # At a quarter of the size every block sees two pixels further. The rest: 3 + 3 pixels of the 7x7 kernels, two
-        # strides of 1 + 2, and 3 or 5 more because a doubled pixel is not in the middle of those that it is made of.
-        self.reach = 8 * blocks + (12 if upsample == "transposed" else 14) if norm == "batch" else None
+        # strides of 1 + 2, and 3 or 6 more because a doubled pixel is not in the middle of those that it is made of.
+        self.reach = 8 * blocks + (12 if upsample == "transposed" else 15) if norm == "batch" else None
         self.entry = _Layer(nn.Conv2d(shape[0], width, 7, bias=norm == "instance"), norm, reflect=3)
         self.downs = nn.Sequential(_down(width, norm), _down(2 * width, norm))
         self.blocks = nn.Sequential(*(_Block(4 * width, norm, dropout) for _ in range(blocks)))

@@ -60,6 +60,17 @@ def test_each_class_by_itself() -> None:
     assert found[0].protocol["fake"] == 300
 
 
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_a_seed_shows_the_class_that_sampling_gives_it(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = reals((200, 200, 200))
+    generator, asked = TrainedGenerator(Blobs(), names=("a", "b", "c")), []
+    monkeypatch.setattr(
+        generator.network, "forward", lambda z, given: asked.append(given) or Blobs.forward(generator.network, z, given)
+    )
+    evaluate(generator, images, labels=labels, metrics=("fid",), n=90, per_class=True, seed=seed)
+    assert torch.equal(torch.cat(asked)[:90], generator.labels(90, seed))
+
+
 def test_classes_that_cannot_be_compared() -> None:
     images, labels = reals((200, 1, 0))
     generator = TrainedGenerator(Blobs())

@@ -261,7 +261,7 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
         return replace(_all(subject, ""), origin={})
     trained, origin, labels = _generator(subject), {}, None
     if trained.classes and wish.per_class:
-        labels = torch.arange(wish.n) % trained.classes
+        labels = in_turn(wish.n, wish.seed, trained.classes)
         origin = {"labels": "each class equally often"}
     elif trained.classes:
         labels, said = _asked(trained.classes, wish, reals.labels)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sparring.data.single import read_picture
+from sparring.data.single import read_image, read_picture
 from sparring.errors import DataError
 
 
@@ -28,3 +28,11 @@ def test_picture_at_its_own_size(tmp_path: Path, photo: Callable[..., Image.Imag
     for name, sentence in (("b.png", "cannot be used: empty file; give another"), ("c.png", "cannot be read")):
         with pytest.raises(DataError, match=sentence):
             read_picture(tmp_path / name, 3)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_that_no_file_has(tmp_path: Path, channels: int) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    for read in (lambda path: read_picture(path, channels), lambda path: read_image(path, (channels, 4, 4))):
+        with pytest.raises(DataError, match=f"this network's images {channels}; none fits it"):
+            read(tmp_path / "a.png")

@@ -22,7 +22,7 @@ __all__ = ["read_image", "read_picture"]
 def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
     """A file as uint8 `[c, h, w]`: scaled so that the short side fits, and cropped at the centre.
 
-    Raises DataError for what is no readable image.
+    Raises DataError for what is no readable image, and for numbers of channels that no image file has.
     """
     channels, height, width = shape
     image = _decoded(Path(path), near=(height, width))
@@ -33,7 +33,7 @@ def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
 def read_picture(path: str | Path, channels: int) -> Tensor:
     """A file at its own size, as uint8 `[c, h, w]` with 1, 3 or 4 channels.
 
-    Raises DataError for what is no readable image.
+    Raises DataError for what is no readable image, and for numbers of channels that no image file has.
     """
     return _as_tensor(_decoded(Path(path)), channels)
 
@@ -49,5 +49,7 @@ def _decoded(path: Path, *, near: tuple[int, int] | None = None) -> Image.Image:
 
 
 def _as_tensor(image: Image.Image, channels: int) -> Tensor:
+    if channels not in (1, 3, 4):
+        raise DataError(f"image files have 1, 3 or 4 channels, and this network's images {channels}; none fits it")
     pixels = to_channels(np.asarray(image.convert("RGBA"))[None], channels, Options().background)
     return torch.from_numpy(np.ascontiguousarray(pixels[0].transpose(2, 0, 1)))

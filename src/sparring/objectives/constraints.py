@@ -13,9 +13,10 @@ __all__ = ["clip_weights"]
 
 
 def clip_weights(network: nn.Module, *, bound: float = 0.01) -> None:
-    """Move every weight into [-bound, bound] (Arjovsky et al. 2017, algorithm 1, line 7)."""
+    """Move every weight that is trained into [-bound, bound] (Arjovsky et al. 2017, algorithm 1, line 7)."""
     if not 0 < bound < math.inf:
         raise UsageError(f"weights cannot be clipped to {bound}; give a bound above 0, such as 0.01")
     with torch.no_grad():
         for weight in network.parameters():
-            weight.clamp_(-bound, bound)
+            if weight.requires_grad:
+                weight.clamp_(-bound, bound)

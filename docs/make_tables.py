@@ -6,6 +6,7 @@ python docs/make_tables.py
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sparring.recipes.changes import CHANGES
 
 PAGE = Path(__file__).with_name("recipes.md")
 
+_NETWORKS = ("Generator", "CodePrior", "Codec", "PatchDiscriminator", "ResNetTranslator", "RRDBNet", "UNet")
+
 _PAIRING = {"none": "", "pair": "each fake with a real", "average": "each side with the other's mean"}
 
 
@@ -30,17 +33,23 @@ def recipes_page() -> str:
     parts = [
         "# Recipes and parts",
         "*This page is written by `python docs/make_tables.py` from the code itself.*",
-        "A recipe chooses a game and its players, and says when they play. Its parameters below are keyword arguments "
-        "in Python (`sparring.recipes.dcgan(width=32)`) and flags on the command line (`sparring train --recipe dcgan "
-        "--width 32`).",
+        _filled(
+            "A recipe chooses a game and its players, and says when they play. Its parameters below are keyword "
+            "arguments in Python (`sparring.recipes.dcgan(width=32)`) and flags on the command line (`sparring train "
+            "--recipe dcgan --width 32`)."
+        ),
         _recipe_table(),
-        "Every two-player recipe takes changes as well, behind a plus: `sparring train --recipe "
-        'dcgan+loss=hinge+augment=ada`, or `sparring.recipe_named("dcgan+loss=hinge+augment=ada")`.',
+        _filled(
+            "Every two-player recipe takes changes as well, behind a plus: `sparring train --recipe "
+            'dcgan+loss=hinge+augment=ada`, or `sparring.recipe_named("dcgan+loss=hinge+augment=ada")`.'
+        ),
         _table(("change", "what it does"), ((f"`+{name}=`", _first(change)) for name, change in CHANGES.items())),
         *(_recipe_section(name) for name in recipes.__all__),
         "## Losses",
-        "In `sparring.objectives.losses`. `pairing` says what a logit is compared with before or in these formulas; "
-        "`boundary` is the logit that separates real from fake.",
+        _filled(
+            "In `sparring.objectives.losses`. `pairing` says what a logit is compared with before or in these "
+            "formulas; `boundary` is the logit that separates real from fake."
+        ),
         _table(("name", "the discriminator minimises", "the generator minimises", "pairing", "boundary"), _losses()),
         "## Penalties",
         "In `sparring.objectives`; on the command line `+penalty=NAME:WEIGHT:EVERY`, or `+generator_penalty=`.",
@@ -65,6 +74,10 @@ def recipes_page() -> str:
         _table(("name", "what it is"), _features()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _recipe_table() -> str:
@@ -119,7 +132,7 @@ def _pipes() -> Iterable[tuple[str, ...]]:
 
 def _networks() -> Iterable[tuple[str, ...]]:
     for name, network in names.discover("networks").items():
-        if name.endswith(":Generator"):
+        if name.partition(":")[2] in _NETWORKS:
             yield f"`{name.partition(':')[0]}`", _first(inspect.getmodule(network))
 
 

@@ -133,7 +133,7 @@ def sample(
 
 @app.command
 def export(
-    run: RunFolder,
+    run: Annotated[Path, Parameter(help="The folder of a run.")],
     /,
     *,
     to: Annotated[list[Literal["safetensors", "onnx"]] | None, Parameter(consume_multiple=True)] = None,
@@ -192,7 +192,8 @@ def evaluate(
     data
         The reals to compare with; by default those held out from the run's training.
     metrics
-        From fid, kid, is (Inception Score), precision_recall, separated by commas.
+        From fid, kid, is (Inception Score), precision_recall, separated by commas; for what makes images of images
+        also psnr, absolute_error, sharpness and perceptual.
     n
         Generated images; by default 5,000, or 1,000 where the features are slow.
     features

@@ -89,7 +89,8 @@ def import_(
     from sparring.share.importing import import_weights
 
     folder = import_weights(file, name, out, licence=licence)
-    answer({"folder": str(folder)}, json, f"imported to {folder}; sparring translate {folder} IN OUT")
+    use = "reconstruct" if name == "vqgan" else "translate"
+    answer({"folder": str(folder)}, json, f"imported to {folder}; sparring {use} {folder} IN OUT")
 
 
 def _tell(written: tuple[Path, ...], skipped: tuple[str, ...], json: bool) -> None:

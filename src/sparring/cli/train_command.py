@@ -78,7 +78,7 @@ def _train(
     images
         Stop after so many real images: 20000, 500k, 2M.
     minutes
-        Stop after about so many minutes; 5 on a CPU by default.
+        Stop after about so many minutes; by default 5 on a CPU, 60 on a GPU.
     seed
         Seed of every random draw; 0 by default.
     out

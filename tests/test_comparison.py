@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sparring import comparison
 from sparring.comparison import Comparison, Difference, Setting, as_markdown, compare
 from sparring.errors import UsageError
 
@@ -71,6 +72,23 @@ def test_what_cannot_be_compared() -> None:
             compare(["gan"], setting=Setting(data="ring8", minutes=minutes), say=silent)
     with pytest.raises(UsageError, match="a subset of 1 images"):
         compare(["gan"], setting=Setting(images=100, subset=1), say=silent)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting", "words"),
+    [
+        ("pix2pix", Setting(images=100), "pix2pix answers questions, which compare does not ask"),
+        ("vqgan", Setting(images=100), "vqgan answers questions"),
+        ("gan", Setting(images=100, n=2), "2 generated images cannot be scored"),
+        ("gan", Setting(images=100, features="grey82"), "there is no feature network 'grey82'"),
+    ],
+)
+def test_what_could_not_be_scored_is_not_trained(
+    recipe: str, setting: Setting, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "rounds", None)
+    with pytest.raises(UsageError, match=words):
+        compare(["gan", recipe] if recipe != "gan" else ["gan"], setting=setting, say=silent)
 
 
 def test_one_seed_cannot_be_tested() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,6 +14,7 @@ from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, UsageError
 from sparring.evaluation import evaluate, sentence
+from sparring.pictures import to_uint8
 
 
 class Blobs(nn.Module):
@@ -27,6 +29,19 @@ class Blobs(nn.Module):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         place = torch.stack([10.0 * labels, 7.0 * (labels == 2)], 1)
         return (z + place)[:, :, None, None]
+
+
+class Greys(nn.Module):
+    """Grey images of 28 pixels."""
+
+    z_dim, z_kind, shape = 2, "normal", (1, 28, 28)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.mean(1)[:, None, None, None].expand(-1, 1, 28, 28).tanh()
 
 
 def reals(counts: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -110,3 +125,27 @@ def test_truncation_is_said_and_done() -> None:
     (cut,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=1000, truncation=0.2)
     assert cut.protocol["truncation"] == "0.2"
     assert cut.value > whole.value + 0.5  # 2 (1 - 0.115)^2 in variance
+
+
+def test_names_matter_only_where_classes_do(tmp_path: Path) -> None:
+    """A generator without classes is compared with any reals, whatever the classes of its training were called."""
+    images, labels = reals((200, 200, 0))
+    for name, tensor, names in (("real", images, ["tabby", "siamese"]), ("made", images + 0.1, ["cat", "dog"])):
+        pixels = to_uint8(tensor.repeat(1, 1, 8, 8)[:, 0] / 20).numpy()
+        np.savez(tmp_path / name, images=pixels, labels=labels.numpy(), label_names=names)
+    mine, theirs = open_data(tmp_path / "made.npz"), open_data(tmp_path / "real.npz")
+    (score,) = evaluate(mine, theirs, metrics=("kid",), features="grey28")
+    assert score.value < 1
+    with pytest.raises(UsageError, match="none of the classes cat, dog"):
+        evaluate(mine, theirs, metrics=("kid",), features="grey28", per_class=True)
+    with pytest.raises(UsageError, match="compared as many as there are"):
+        evaluate(mine, theirs, metrics=("kid",), features="grey28", n=100)
+
+
+def test_reals_have_the_channels_of_the_images(tmp_path: Path) -> None:
+    """Grey fakes against a folder of colour images: their grey."""
+    for place in range(12):
+        Image.new("RGB", (28, 28), (20 * place, 0, 255 - 20 * place)).save(tmp_path / f"{place}.png")
+    grey = TrainedGenerator(Greys())
+    (score,) = evaluate(grey, tmp_path, metrics=("fid",), n=20)
+    assert "grey28" in str(score.protocol["features"])

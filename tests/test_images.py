@@ -114,6 +114,7 @@ def test_a_prior_writes_codes(folder: Path) -> None:
         run.generator.sharpen(top_k=99)
     exported = sp.export(run, folder / "exported")
     assert torch.equal(sp.load(exported).sample(4, seed=3), images)
+    assert str(folder) not in (exported / "card.json").read_text()
     sp.train(data=data, images=48, out=codec.path, resume=True, device="cpu", threads=1, progress="none")
     with pytest.raises(FileUnusableError, match="has another checkpoint"):
         trained(recipe, data, folder / "later")
@@ -135,10 +136,14 @@ def test_what_data_do_not_fit(folder: Path) -> None:
     assert not any((folder / name / "recipe.json").exists() for name in "abcd")
 
 
-def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(SMALL["pix2pix"], source_of("pix2pix", folder), folder / "run", channels=3)
     inputs = write(folder / "in", shapes(2))
+    monkeypatch.chdir(run.path)
     for words, code in (
+        (["export", "."], 0),
+        (["translate", run.path.with_name("run-export"), inputs, folder / "by-export"], 0),
+        (["sample", folder / ("long" * 80)], 74),
         (["translate", run.path, inputs, folder / "out", "--json"], 0),
         (["translate", run.path, inputs, folder / "out"], 2),
         (["translate", run.path, inputs, folder / "other", "--direction", "BtoA"], 2),

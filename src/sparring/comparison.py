@@ -32,7 +32,7 @@ from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.errors import DivergedError, UsageError
 from sparring.evaluation import evaluate
-from sparring.game import ImageGame
+from sparring.features import load
 from sparring.metrics.intervals import student
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
@@ -133,6 +133,7 @@ def compare(
         raise UsageError(f"{setting.minutes} minutes cannot be; give a number above 0, for example 0.5")
     if (setting.images is None) == (setting.minutes is None):
         raise UsageError("all trainings need the same budget; give either images or minutes")
+    _check_scores(recipes, setting)
     folder = None if out is None else Path(out)
     pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
     journal = Journal(folder, "comparison.jsonl")
@@ -225,8 +226,6 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
         budget = affordable(lambda images: recipe.bind(*facts, budget=images), pace, setting.minutes)
     bound = recipe.bind(*facts, budget=budget)
     state = State(bound, seed=seed, device=devices.device)
-    if isinstance(state.game, ImageGame):
-        raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
     endow(state, recipe)
     diverged = False
     try:
@@ -258,6 +257,18 @@ def _scores(
         return {"modes": float(count.captured), "near": count.near, "KL": divergence}
     found = evaluate(generator, reals, labels=labels, metrics=("fid", "kid"), n=setting.n, features=setting.features)
     return {score.name: score.value for score in found}
+
+
+def _check_scores(recipes: Sequence[str], setting: Setting) -> None:
+    """Refuse what could not be scored once it is trained."""
+    for word in recipes:
+        game = recipe_named(word).game
+        if hasattr(getattr(game, "func", game), "exhibit"):  # an ImageGame
+            raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
+    if setting.n < 3:
+        raise UsageError(f"{setting.n} generated images cannot be scored; ask for 3 or more")
+    if setting.features is not None:
+        load(setting.features)
 
 
 def _differences(

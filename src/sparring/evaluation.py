@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.chance import generator
 from sparring.data import Dataset, open_data
-from sparring.data.options import Reading
+from sparring.data.options import Channels, Reading
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator, in_turn
@@ -76,7 +76,11 @@ def evaluate(
             raise UsageError("a translator answers what it is asked; leave n, classes and truncation out")
         return _measure_answers(subject, game, _reals(subject, data, labels), named, features, seed, device)
     chosen = [metric_named(name) for name in named]
-    reals = _named_alike(_reals(subject, data, labels), _names(subject))
+    if isinstance(subject, Dataset) and n is not None:
+        raise UsageError("finished images are compared as many as there are; leave n out")
+    reals = _reals(subject, data, labels)
+    if per_class or (not isinstance(subject, Dataset) and _classes(subject)):
+        reals = _named_alike(reals, _names(subject))
     if per_class and (reals.labels is None or not _classes(subject)):
         raise UsageError("classes can be compared only where both the generator and the reals have them")
     if n is not None and not 2 <= n <= 10_000_000:
@@ -221,7 +225,9 @@ def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels:
             raise UsageError("there is nothing to compare with; name the real images as well")
         return _held_out(subject)
     reading: Reading = subject.bound.recipe.reading if isinstance(subject, Run) else "images"
-    dataset = data if isinstance(data, Dataset) else open_data(data, size=_size_of(subject), reading=reading)
+    dataset = data
+    if not isinstance(dataset, Dataset):
+        dataset = open_data(dataset, size=_size_of(subject), channels=_channels_of(subject, reading), reading=reading)
     share = "all" if len(dataset) <= _MOST else f"the first {_MOST:,}"
     return _all(dataset, f"{share} of {dataset.name}")
 
@@ -242,6 +248,13 @@ def _held_out(run: Run) -> _Images:
     if len(held_out) < 2:
         return _all(dataset, "the training images (none were held out)")
     return _some(dataset, held_out, "held out from training")
+
+
+def _channels_of(subject: Subject, reading: Reading) -> Channels:
+    """The channels the reals must have to be compared with a subject's images."""
+    channels = subject.bound.facts.shape[0] if isinstance(subject, Run) else subject.shape[0]
+    channels = channels // 2 if reading == "pairs" else channels
+    return {1: 1, 3: 3, 4: 4}.get(channels, "auto")  # type: ignore[return-value]
 
 
 def _size_of(subject: Subject) -> tuple[int, int] | None:

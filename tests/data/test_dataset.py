@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from sparring.data import Dataset, IntakeReport, open_data, split_held_out
+from sparring.data.cache import cache_folder
 from sparring.data.points import MIXTURES, POINT_SETS
-from sparring.errors import UsageError
+from sparring.errors import DataError, DiskError, UsageError
 
 
 def images(pixels: np.ndarray, labels: np.ndarray | None = None) -> Dataset:
@@ -149,3 +151,17 @@ def test_options_that_cannot_be_meant(options: dict[str, object]) -> None:
 def test_too_few_points() -> None:
     with pytest.raises(UsageError, match="1 points"):
         open_data("ring8", count=1)
+
+
+def test_a_name_may_be_a_path() -> None:
+    assert open_data(Path("ring8"), count=10).points
+
+
+def test_a_home_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="there is no ~nosuchuser/photos"):
+        open_data("~nosuchuser/photos")
+    monkeypatch.delenv("SPARRING_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", str)
+    with pytest.raises(DiskError, match="set SPARRING_CACHE"):
+        cache_folder()

@@ -16,7 +16,9 @@ from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, UsageError
 from sparring.latent.project import _distance, _ramp, _spread, project, write_projection
 from sparring.networks import dcgan, mlp, stylegan2
+from sparring.networks.gpt import CodePrior
 from sparring.tensorfile import read_safetensors
+from test_contracts import CODEC
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,9 @@ def test_what_cannot_be_projected(styled: TrainedGenerator, tmp_path: Path) -> N
         project(plain, torch.zeros(1, 16, 16, dtype=torch.uint8), steps=0)
     with pytest.raises(UsageError, match="points are not projected"):
         project(TrainedGenerator(mlp.Generator((2, 1, 1), z_dim=2)), torch.zeros(2, 1, 1))
+    prior = TrainedGenerator(CodePrior((3, 16, 24), codec=CODEC, width=8, layers=1, heads=2))
+    with pytest.raises(UsageError, match="no slope to follow"):
+        project(prior, torch.zeros(3, 16, 24, dtype=torch.uint8), steps=1)
     for name, words in (("none.png", "cannot be read"), ("text.png", "give another image file")):
         if name == "text.png":
             (tmp_path / name).write_text("no image")

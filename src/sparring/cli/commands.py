@@ -62,10 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if not out_of_memory(error):
             raise
-        _fail("memory ran out; use a smaller --batch, smaller images (--size), or fewer samples at once", 2)
+        _fail("memory ran out; use smaller images, fewer at once, or a smaller batch", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(
+            f"{error.filename or 'a file'} cannot be used ({error.strerror or error}); check the path and its rights",
+            74,
+        )
     sys.exit(0)
 
 
@@ -160,7 +165,7 @@ def export(
 
     folder = write(
         Run(run, trust=trust),
-        out or run.with_name(f"{run.name}-export"),
+        out or (home := run.resolve()).with_name(f"{home.name or 'run'}-export"),
         to=tuple(to or ["safetensors"]),
         licence=licence,
     )

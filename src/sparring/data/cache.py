@@ -28,6 +28,7 @@ from sparring.data.dataset import DIGEST_BYTES, Dataset, count_copies, digest_ro
 from sparring.data.material import Material, Source
 from sparring.data.options import Options
 from sparring.data.report import IntakeReport
+from sparring.errors import DiskError
 
 __all__ = ["Cache", "cache_folder", "cache_key"]
 
@@ -41,14 +42,17 @@ _SAMPLE = 1024
 
 
 def cache_folder(chosen: Path | None = None) -> Path:
-    """The folder given, else $SPARRING_CACHE, else `sparring` in the user's cache folder (XDG)."""
-    if chosen is not None:
-        return chosen.expanduser()
-    named = os.environ.get("SPARRING_CACHE")
+    """The folder given, else $SPARRING_CACHE, else `sparring` in the user's cache folder (XDG).
+
+    Raises DiskError where none is named and the user has no home.
+    """
+    named = chosen or os.environ.get("SPARRING_CACHE")
     if named:
-        return Path(named).expanduser()
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path("~/.cache").expanduser()) / "sparring"
+        return Path(os.path.expanduser(named))
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if user.startswith("~"):
+        raise DiskError("there is no home folder to keep prepared images in; set SPARRING_CACHE to a folder")
+    return Path(user) / "sparring"
 
 
 def cache_key(source: Source, options: Options) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def open_data(
     ('ring8', 100000, True)
     """
     options = Options(size=size, channels=channels, background=background, max_side=max_side, reading=reading)
-    if isinstance(source, str) and source in POINT_SETS and not Path(source).exists():
+    if source is not None and str(source) in POINT_SETS and not Path(source).exists():
         if size is not None:
             raise UsageError(f"{source} are points, which have no size; leave it out")
         if reading != "images":
@@ -69,7 +70,7 @@ def open_data(
             )
         if count < 2:
             raise UsageError(f"{count} points are too few; give 2 or more")
-        return open_points(source, count=count, seed=seed)
+        return open_points(str(source), count=count, seed=seed)
     folder = cache_folder(cache)
     found = _embedded() if source is None else _find(source, folder)
     try:
@@ -85,7 +86,7 @@ def open_data(
 
 def _find(source: str | Path, folder: Path) -> Source:
     """What kind of source this is. Raises DataError when it is none."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # stays as it is where there is no such user
     shown = printable(str(source))
     try:
         if path.is_dir():

@@ -118,7 +118,12 @@ class Run:
 
         Raises FileUnusableError as `generator` does, UsageError where there is no such player or it is no translator.
         """
-        bound, checkpoint = self.bound, self.checkpoint
+        self.bound  # noqa: B018 - a recipe that cannot be read is the first thing to say
+        return self.translator_at(self.checkpoint, player)
+
+    def translator_at(self, checkpoint: Checkpoint, player: str | None = None) -> TrainedTranslator:
+        """The translator of one checkpoint; raises as `translator` does."""
+        bound = self.bound
         name = player or bound.recipe.sampler
         choose(name, bound.recipe.optims, f"player of {bound.recipe.name}")
         network = trained_network(bound, name, self.weights(checkpoint, name))

@@ -18,6 +18,7 @@ from sparring.chance import latents
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.mix import images_of, layers_checked
+from sparring.latent.slopes import require_slopes
 
 __all__ = ["Directions", "factorised", "principal", "walk", "walk_checked"]
 
@@ -131,6 +132,7 @@ def walk(
 def _check(generator: TrainedGenerator, k: int) -> None:
     if generator.shape[1:] == (1, 1):
         raise UsageError("this generator makes points, not images; ask for directions of images")
+    require_slopes(generator)
     dim = generator.network.style_weights(0).shape[1] if generator.style_layers else generator.z_dim
     if not 1 <= k <= dim:
         raise UsageError(f"{k} directions cannot be had of {dim} dimensions; ask for 1 to {dim}")

@@ -125,7 +125,9 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
         path.parent.mkdir(parents=True, exist_ok=True)
         animate(pictures, path, seconds=seconds)
     except OSError as error:
-        raise DiskError(f"{path} could not be written ({error.strerror or error}); choose another --out") from error
+        raise DiskError(
+            f"{path} could not be written ({error.strerror or error}); choose another place to write to"
+        ) from error
     return path
 
 

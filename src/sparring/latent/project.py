@@ -23,6 +23,7 @@ from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.interpolate import write_film
+from sparring.latent.slopes import require_slopes
 from sparring.pictures import grid, png, to_uint8
 from sparring.tensorfile import serialise
 
@@ -79,7 +80,8 @@ def project(
     at the nearest of `candidates` seeds from `seed` on, or at the mean style if that is nearer. Without `classes` the
     class is that of the seed it begins from.
 
-    Raises UsageError for a target of another shape, and for what the generator does not have.
+    Raises UsageError for a target of another shape, for what the generator does not have, and where images do not
+    change gently with latents.
     """
     space = space or ("w+" if generator.style_layers else "z")
     if space != "z" and not generator.style_layers:
@@ -94,6 +96,7 @@ def project(
     if target.shape[-2:] == (1, 1):
         raise UsageError("points are not projected; give an image")
     wanted = target.to(device).float().div(127.5).sub(1)[None]
+    require_slopes(generator)
     latents, label = _begin(generator, wanted, space, candidates, seed, classes)
     if label is not None:
         label = label.to(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,9 +17,9 @@ from sparring.errors import FileUnusableError
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import to_json
 
-__all__ = ["CARD", "FORMAT", "Trained", "imported_card", "make_card", "read_card"]
+__all__ = ["CARD", "FORMAT", "WEIGHTS", "Trained", "imported_card", "make_card", "read_card"]
 
-CARD = "card.json"
+CARD, WEIGHTS = "card.json", "generator.safetensors"
 FORMAT = 1
 
 _KINDS = _GENERATOR, _TRANSLATOR = "sparring generator", "sparring translator"
@@ -47,7 +48,7 @@ def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: st
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},
         "licence": _line(licence),
         "warnings": _warnings(run, checkpoint, scores, licence),
-        "recipe": to_json(bound),
+        "recipe": to_json(replace(bound, recipe=bound.recipe.but(given={}))),  # what it was given is in its weights
     }
 
 

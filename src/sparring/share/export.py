@@ -21,20 +21,18 @@ from sparring.errors import FileUnusableError, UsageError
 from sparring.game import ImageGame
 from sparring.names import choose
 from sparring.recipe import BoundRecipe
-from sparring.share.card import CARD, Trained, make_card, read_card
+from sparring.share.card import CARD, WEIGHTS, Trained, make_card, read_card
 from sparring.share.onnxfile import onnx_bytes
 from sparring.share.readme import readme
 from sparring.share.script import script
 from sparring.share.sheets import made_folder, sheet
 from sparring.tensorfile import serialise
 
-__all__ = ["WEIGHTS", "Target", "export", "translator_words", "write_export"]
+__all__ = ["Target", "export", "translator_words", "write_export"]
 
 Target: TypeAlias = Literal["safetensors", "onnx"]
 
-WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README = (
-    "generator.safetensors", "generate.py", "generator.onnx", "samples.png", "README.md",
-)  # fmt: skip
+_SCRIPT, _ONNX, _SHEET, _README = "generate.py", "generator.onnx", "samples.png", "README.md"
 
 
 def export(
@@ -64,7 +62,7 @@ def export(
     bound, checkpoint = run.bound, run.checkpoint
     trained: Trained
     if isinstance(bound.recipe.game(), ImageGame):
-        trained = run.translator()
+        trained = run.translator_at(checkpoint)
         card = make_card(run, checkpoint, trained, licence=licence)
         files = _translator_files(trained, forms, card)
     else:

@@ -16,8 +16,8 @@ from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
 from sparring.names import choose, discover
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.share.card import imported_card
-from sparring.share.export import WEIGHTS, translator_words, write_export
+from sparring.share.card import WEIGHTS, imported_card
+from sparring.share.export import translator_words, write_export
 from sparring.share.published import esrgan, junyanz, taming
 from sparring.tensorfile import read_safetensors, read_torch_file, serialise, tensors_of
 

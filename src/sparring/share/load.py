@@ -14,12 +14,10 @@ from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json
-from sparring.share.card import CARD, read_card
+from sparring.share.card import CARD, WEIGHTS, read_card
 from sparring.tensorfile import read_safetensors
 
 __all__ = ["load", "load_translator"]
-
-_WEIGHTS = "generator.safetensors"
 
 
 def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
@@ -59,14 +57,14 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> tuple[BoundRecipe, dict[s
     """The recipe, weights and class names of an exported folder, and what it is."""
     card = read_card(folder)
     files = card.get("files")
-    if not isinstance(files, dict) or _WEIGHTS not in files:
-        raise FileUnusableError(f"{folder} holds no {_WEIGHTS}; export the run to safetensors")
-    path = folder / _WEIGHTS
+    if not isinstance(files, dict) or WEIGHTS not in files:
+        raise FileUnusableError(f"{folder} holds no {WEIGHTS}; export the run to safetensors")
+    path = folder / WEIGHTS
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise FileUnusableError(f"{path} cannot be read ({error.strerror}); restore it from a copy") from error
-    if digest != files[_WEIGHTS]:
+    if digest != files[WEIGHTS]:
         raise FileUnusableError(f"{path} is not the file that {CARD} means (SHA-256); restore both from a copy")
     bound = from_json(card.get("recipe", {}), trust=trust)
     data = card.get("data")

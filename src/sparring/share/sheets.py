@@ -68,7 +68,7 @@ def made_folder(path: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise DiskError(f"{folder} is a file or lies in one; choose another --out") from error
+        raise DiskError(f"{folder} is a file or lies in one; choose another place") from error
     except OSError as error:
-        raise DiskError(f"{folder} cannot be made ({error.strerror}); choose another --out") from error
+        raise DiskError(f"{folder} cannot be made ({error.strerror}); choose another place") from error
     return folder

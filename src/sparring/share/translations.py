@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def translate(
     Raises DataError where there is no image or none could be translated, UsageError where a file would be written over
     or two images would become one file, DiskError where nothing can be written.
     """
-    source, out = Path(source).expanduser(), Path(out).expanduser()
+    source, out = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
     if tile < 16:
         raise UsageError(f"tiles of {tile} pixels are too small; give 16 or more")
     pairs = list(_pairs(source, out))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import random
@@ -14,8 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparring.cli.benchmarks import _say
+from sparring.console import ProgressStyle, display
 from sparring.engine.checkpoint import checkpoints
 from sparring.engine.rundir import Run
+from sparring.engine.signals import StopRequest
 
 TRAIN = ["--recipe", "gan", "--width", "8", "--batch", "8", "--images", "12000", "--threads", "1", "--progress", "none"]
 
@@ -146,6 +151,41 @@ def test_a_signal_saves_and_the_run_goes_on(data: Path, whole: Path, tmp_path: P
     done = run("train", "--resume", "--out", out, "--threads", 1, "--progress", "none")
     assert done.returncode == 0, done.stderr
     assert newest_name(out) == newest_name(whole)
+
+
+def test_a_lost_terminal_loses_no_training(data: Path, whole: Path, tmp_path: Path) -> None:
+    """Hung up on, with nobody left to read what it says, it stops as it always does."""
+    out = tmp_path / "run"
+    process = start("train", data, *TRAIN, "--out", out)
+    assert process.stderr is not None
+    wait_for_checkpoint(out, process, -1)
+    process.stderr.close()
+    time.sleep(0.1)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert 'class="state stopped"' in (out / "report.html").read_text()  # written after the checkpoint
+    done = run("train", "--resume", "--out", out, "--threads", 1, "--progress", "none")
+    assert done.returncode == 0, done.stderr
+    assert newest_name(out) == newest_name(whole)
+
+
+@pytest.mark.parametrize("style", ["bar", "lines"])
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])
+def test_what_nobody_can_read_is_no_error(style: ProgressStyle, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    lost = io.StringIO()
+    monkeypatch.setattr(lost, "write", refuse)
+    monkeypatch.setattr(lost, "flush", refuse)
+    monkeypatch.setattr(lost, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", lost)
+    monkeypatch.setattr(os, "write", refuse)
+    with display(style) as screen:
+        screen.say("a sentence")
+        screen.show({"seen": 10}, until=20)
+        StopRequest().ask(signal.SIGINT)
+    _say("a sentence of many trainings")
 
 
 def test_a_second_trainer_is_refused_and_changes_nothing(data: Path, tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Protocol, final
+from typing import Any, Literal, Protocol, TextIO, cast, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["Display", "ProgressStyle", "display", "summary"]
+__all__ = ["Display", "ProgressStyle", "display", "standard_error", "summary"]
 
 ProgressStyle = Literal["auto", "bar", "lines", "none"]
 
@@ -24,6 +25,11 @@ class Display(Protocol):
 
     def show(self, record: Mapping[str, Any], until: int) -> None:
         """The newest numbers of a run that is to see `until` images."""
+
+
+def standard_error() -> TextIO:
+    """Standard error as it is now; what is written when its terminal is closed or its pipe is broken is lost."""
+    return cast(TextIO, _Forgiving(sys.stderr))
 
 
 @contextlib.contextmanager
@@ -64,9 +70,36 @@ def _bar() -> Progress:
         TextColumn("{task.fields[seen]}"),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[numbers]}", style="dim"),
-        console=Console(stderr=True),
+        console=Console(file=standard_error()),
         transient=True,
     )
+
+
+@final
+class _Forgiving(io.TextIOBase):
+    """A stream whose refusals to be written to are nobody's concern."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def write(self, text: str, /) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 @final
@@ -96,11 +129,11 @@ class _Lines:
     _SECONDS = 10.0
 
     def __init__(self, *, silent: bool) -> None:
-        self._silent, self._last = silent, 0.0
+        self._silent, self._last, self._stream = silent, 0.0, standard_error()
 
     def say(self, text: str) -> None:
         if not self._silent:
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=self._stream, flush=True)
 
     def show(self, record: Mapping[str, Any], until: int) -> None:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from sparring.cli.train_command import Json, answer, size_of
+from sparring.console import standard_error
 
 __all__ = ["compare", "modes"]
 
@@ -139,4 +140,4 @@ def compare(
 
 def _say(text: str) -> None:
     """A line on standard error, as it is."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)
+    Console(file=standard_error(), highlight=False, markup=False, soft_wrap=True).print(text)

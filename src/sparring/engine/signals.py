@@ -25,7 +25,8 @@ class StopRequest:
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number
-        os.write(2, b"\nstopping after this round, and saving (once more ends it at once)\n")
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            os.write(2, b"\nstopping after this round, and saving (once more ends it at once)\n")
 
 
 @contextlib.contextmanager

@@ -188,6 +188,18 @@ def test_what_nobody_can_read_is_no_error(style: ProgressStyle, number: int, mon
     _say("a sentence of many trainings")
 
 
+def test_a_terminal_that_hangs_up_twice_does_not_insist(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    for first in (signal.SIGHUP, signal.SIGTERM):
+        request = StopRequest()
+        for number in (first, signal.SIGHUP, signal.SIGHUP):
+            request.ask(number)
+        assert (request.signal, ended) == (first, [])
+    request.ask(signal.SIGINT)
+    assert ended == [130]
+
+
 def test_a_second_trainer_is_refused_and_changes_nothing(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     first = start("train", data, *TRAIN, "--out", out)

@@ -12,6 +12,8 @@ from typing import final
 
 __all__ = ["StopRequest", "listening"]
 
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+
 
 @final
 class StopRequest:
@@ -21,7 +23,12 @@ class StopRequest:
         self.signal: int | None = None
 
     def ask(self, number: int, frame: FrameType | None = None) -> None:
-        """Take note of a signal; at the second one the process ends, and the last checkpoint stands."""
+        """Take note of a signal; at the second one the process ends, and the last checkpoint stands.
+
+        A hangup is never that second one: a terminal that is closed may send it twice, by its shell and by itself.
+        """
+        if self.signal is not None and number == _HANGUP:
+            return
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number

@@ -153,6 +153,17 @@ def test_a_signal_saves_and_the_run_goes_on(data: Path, whole: Path, tmp_path: P
     assert newest_name(out) == newest_name(whole)
 
 
+def test_a_longer_run_goes_on_to_its_own_end(whole: Path, tmp_path: Path) -> None:
+    """What is said after Ctrl-C can be typed as it is."""
+    out = tmp_path / "run"
+    subprocess.run(["cp", "-r", str(whole), str(out)], check=True)
+    process = start("train", "--resume", "--images", "100k", "--out", out, "--threads", 1, "--progress", "none")
+    wait_for_checkpoint(out, process, 12_000)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert f"go on with: sparring train --resume --out {out} --images 100000\n" in err
+
+
 def test_a_lost_terminal_loses_no_training(data: Path, whole: Path, tmp_path: Path) -> None:
     """Hung up on, with nobody left to read what it says, it stops as it always does."""
     out = tmp_path / "run"

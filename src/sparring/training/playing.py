@@ -150,11 +150,16 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
     if said and stop.signal is not None:
         keeper.tolerate(lambda: write_report(run, standing="stopped"))
         raise Interrupted(
-            f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: "
-            f"sparring train --resume --out {shlex.quote(str(run.path))}"
-            + "".join(f" --trust {shlex.quote(module)}" for module in run.trust),
-            stop.signal,
+            f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: {_going_on(session)}", stop.signal
         )
+
+
+def _going_on(session: Session) -> str:
+    """The command that goes on with a run until where it was to end."""
+    words = ["sparring", "train", "--resume", "--out", str(session.run.path)]
+    if session.until != session.bound.facts.budget:
+        words += ["--images", str(session.until)]
+    return shlex.join([*words, *(word for module in session.run.trust for word in ("--trust", module))])
 
 
 def _metrics(session: Session) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from sparring.errors import UsageError
 
-__all__ = ["Tracker", "tracker"]
+__all__ = ["Tracker", "tensorboard_writer", "tracker"]
 
 
 @final
@@ -34,10 +35,24 @@ class Tracker:
         self._writer.add_image("samples", pixels, seen, dataformats="HWC")
 
 
-def tracker(folder: Path, seen: int) -> Tracker:
-    """A tracker that writes to a folder, replacing what was written beyond `seen`; raises UsageError without it."""
+@contextlib.contextmanager
+def tracker(folder: Path, seen: int) -> Iterator[Tracker]:
+    """A tracker that writes to a folder, replacing what was written beyond `seen`, until the block ends.
+
+    Raises UsageError as `tensorboard_writer` does.
+    """
+    writer = tensorboard_writer()(str(folder), purge_step=seen)
+    try:
+        yield Tracker(writer)
+    finally:
+        with contextlib.suppress(OSError):  # the numbers and the grids are in the run as well
+            writer.close()
+
+
+def tensorboard_writer() -> Any:
+    """The class of TensorBoard's writers; raises UsageError where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UsageError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from error
-    return Tracker(SummaryWriter(str(folder), purge_step=seen))
+    return SummaryWriter

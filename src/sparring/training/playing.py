@@ -22,7 +22,7 @@ from sparring.game import ImageGame
 from sparring.recipe import Recipe, RecipeWarning
 from sparring.report import write_report
 from sparring.schedule import images_of
-from sparring.tracking import Tracker, tracker
+from sparring.tracking import Tracker, tensorboard_writer, tracker
 from sparring.training.keeper import Keeper
 from sparring.training.session import Session, Wish, begin, prepare, resume_session, run_to_resume
 
@@ -63,6 +63,8 @@ def train(
     DiskError, and Interrupted after a signal, when everything is saved.
     """
     _check(images, minutes, threads, seed)
+    if tensorboard:
+        tensorboard_writer()  # raises what it raises before anything is written
     if start is not None and resume:
         raise UsageError("a run goes on from its own weights; give either start (--from) or resume")
     devices = Devices(device, threads)
@@ -105,9 +107,11 @@ def _train(session: Session, screen: Display, tensorboard: bool) -> Run:
             "on top, to train it further"
         )
         return session.run
-    tracking = tracker(session.run.path / "tensorboard", session.state.seen) if tensorboard else None
-    with listening() as stop:
-        _play(session, stop, screen, tracking)
+    tracking: contextlib.AbstractContextManager[Tracker | None] = contextlib.nullcontext()
+    if tensorboard:
+        tracking = tracker(session.run.path / "tensorboard", session.state.seen)
+    with listening() as stop, tracking as told:
+        _play(session, stop, screen, told)
     return _finish(session, screen)
 
 

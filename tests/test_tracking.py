@@ -1,0 +1,48 @@
+"""`train --tensorboard`: the run's numbers and grids, all of them, and nothing that the run depends on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sparring as sp
+from sparring.errors import UsageError
+
+
+def trained(out: Path, images: int = 200, **more: Any) -> sp.Run:
+    """A short run, and what TensorBoard is told of it."""
+    data = out.with_suffix(".npz")
+    np.savez(data, images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    recipe = None if more.get("resume") else sp.recipes.gan(width=8, batch=8)
+    return sp.train(recipe, data, images=images, out=out, threads=1, progress="lines", tensorboard=True, **more)
+
+
+def told(run: sp.Run) -> tuple[list[int], list[int]]:
+    """The moments of the numbers and of the grids, as TensorBoard reads them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"images": 0, "scalars": 0}).Reload()
+    speeds = events.Scalars("images_per_second")
+    return [event.step for event in speeds], [event.step for event in events.Images("samples")]
+
+
+def test_every_number_and_every_grid_arrives(tmp_path: Path) -> None:
+    """The writer is closed, so that the process may end at once."""
+    before = threading.active_count()
+    run = trained(tmp_path / "run")
+    assert threading.active_count() == before
+    numbers, grids = told(run)
+    assert numbers == [record["seen"] for record in run.records() if "round" in record]
+    assert grids == [seen for seen, _ in run.grids()]
+
+
+def test_without_tensorboard_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(UsageError, match=r"pip install 'sparring\[tensorboard\]'"):
+        trained(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 
 import sparring as sp
-from sparring.errors import UsageError
+from sparring.engine.checkpoint import checkpoints
+from sparring.errors import DiskError, UsageError
+from sparring.tracking import Tracker
 
 
 def trained(out: Path, images: int = 200, **more: Any) -> sp.Run:
@@ -46,3 +50,38 @@ def test_without_tensorboard_nothing_is_begun(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UsageError, match=r"pip install 'sparring\[tensorboard\]'"):
         trained(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_grid_is_the_one_just_written_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full at the first one; an older checkpoint is gone on from, beside the grids of later ones."""
+    keep, shown, full = sp.Run.keep_grid, [], [True]
+
+    def kept(run: sp.Run, seen: int, *arguments: Any, **keywords: Any) -> Path:
+        if full and full.pop():
+            raise DiskError(f"{run.path} could not be written (No space left on device)")
+        return keep(run, seen, *arguments, **keywords)
+
+    monkeypatch.setattr(sp.Run, "keep_grid", kept)
+    monkeypatch.setattr(Tracker, "picture", lambda _, seen, path: shown.append((seen, path)))
+    run = trained(tmp_path / "run")
+    assert shown == run.grids()
+    assert shown[0][0] > 0
+    shown.clear()
+    for later in checkpoints(run.path / "checkpoints")[:2]:
+        later.path.unlink()
+    trained(run.path, resume=True)
+    assert len(shown) == 2
+    assert shown == run.grids()[-2:]
+
+
+@pytest.mark.parametrize("method", ["record", "picture"])
+def test_a_disk_that_refuses_tensorboard_stops_nothing(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Tracker, method, refuse)
+    run = trained(tmp_path / "run")
+    assert run.checkpoint.seen == 200
+    assert capsys.readouterr().err.count("TensorBoard is told no more (No space left on device)") == 1

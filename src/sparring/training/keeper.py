@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import final
+from typing import TypeVar, final
 
 from sparring.console import Display
 from sparring.engine.checkpoint import save
@@ -16,6 +16,8 @@ from sparring.tracking import Tracker
 from sparring.training.session import Session
 
 __all__ = ["Keeper"]
+
+_Written = TypeVar("_Written")
 
 _GRIDS = 40
 _LOGS = 400
@@ -79,16 +81,16 @@ class Keeper:
         self._last_record = (seen, now)
         self.tolerate(lambda: session.run.append(record))
         self._screen.show(record, session.until)
-        if self._tracking:
-            self._tracking.record(record)
+        self._track(lambda tracking: tracking.record(record))
 
     def grid(self) -> None:
         """Keep a grid from the same z as every other."""
         session = self._session
         images, columns = session.grid()
-        self.tolerate(lambda: session.run.keep_grid(session.state.seen, images, columns=columns, reach=session.reach))
-        if self._tracking:
-            self._tracking.picture(session.state.seen, session.run.grids()[-1][1])
+        seen, reach = session.state.seen, session.reach
+        path = self.tolerate(lambda: session.run.keep_grid(seen, images, columns=columns, reach=reach))
+        if path is not None:
+            self._track(lambda tracking: tracking.picture(seen, path))
 
     def checkpoint(self, *, last: bool) -> None:
         """Save the state, unless a number of it is not finite."""
@@ -112,12 +114,26 @@ class Keeper:
         else:
             self.tolerate(write)
 
-    def tolerate(self, write: Callable[[], object]) -> None:
-        """Write; a disk that refuses is reported, and fatal only when it has refused several times in a row."""
+    def tolerate(self, write: Callable[[], _Written]) -> _Written | None:
+        """Write; a disk that refuses is reported, and fatal only when it has refused several times in a row.
+
+        What `write` gives, None where the disk refused.
+        """
         try:
-            write()
+            return write()
         except DiskError as error:
             self._failures += 1
             if self._failures >= _PATIENCE * 3:  # record, grid and checkpoint of each moment
                 raise
             self._screen.say(f"{error} (training goes on)")
+            return None
+
+    def _track(self, write: Callable[[Tracker], None]) -> None:
+        """Tell TensorBoard, if it is told anything; a writer that has failed once never writes again."""
+        if self._tracking is None:
+            return
+        try:
+            write(self._tracking)
+        except OSError as error:
+            self._tracking = None
+            self._screen.say(f"TensorBoard is told no more ({error.strerror or error}); training goes on")

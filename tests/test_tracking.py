@@ -45,6 +45,16 @@ def test_every_number_and_every_grid_arrives(tmp_path: Path) -> None:
     assert grids == [seen for seen, _ in run.grids()]
 
 
+def test_a_resumed_run_replaces_what_it_plays_again(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run")
+    newest, *_ = checkpoints(run.path / "checkpoints")
+    newest.path.unlink()
+    trained(run.path, resume=True)
+    numbers, grids = told(run)
+    assert numbers == [record["seen"] for record in run.records() if "round" in record]
+    assert grids == [seen for seen, _ in run.grids()]
+
+
 def test_without_tensorboard_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UsageError, match=r"pip install 'sparring\[tensorboard\]'"):

@@ -41,7 +41,7 @@ def tracker(folder: Path, seen: int) -> Iterator[Tracker]:
 
     Raises UsageError as `tensorboard_writer` does.
     """
-    writer = tensorboard_writer()(str(folder), purge_step=seen)
+    writer = tensorboard_writer()(str(folder), purge_step=seen + 1)
     try:
         yield Tracker(writer)
     finally:

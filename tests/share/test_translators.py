@@ -118,6 +118,17 @@ def test_too_large_an_image_is_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_memory_format_is_no_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "required rank 4 tensor to use channels_last memory format"
+
+    def refuse(*_: object) -> Tensor:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(Greedy, "forward", refuse)
+    with pytest.raises(RuntimeError, match=said):
+        TrainedTranslator(Greedy()).translate(pictures(1, 3, 30, 40))
+
+
 def test_noise_is_a_function_of_the_seed() -> None:
     """Dropout stays on, and draws from the image's own seed."""
     network = UNet((3, 64, 64), width=4, norm="instance")

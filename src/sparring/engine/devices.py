@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sparring.errors import UsageError
 
-__all__ = ["Devices", "cores", "find_device", "machine", "matrix_rate"]
+__all__ = ["Devices", "cores", "find_device", "machine", "matrix_rate", "out_of_memory"]
 
 
 @final
@@ -141,6 +141,17 @@ def find_device(name: str | None) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {name!r} is not supported; use cpu, cuda or cuda:0")
     return device
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, in any of torch's ways of saying so.
+
+    >>> out_of_memory(RuntimeError("required rank 4 tensor to use channels_last memory format"))
+    False
+    """
+    words = str(error).lower()
+    said = ("allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(way in words for way in said)
 
 
 def _accelerator(device: str | None) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.data.loader import Loader
-from sparring.engine.devices import Devices
+from sparring.engine.devices import Devices, out_of_memory
 from sparring.engine.rounds import batch_at, rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
@@ -176,16 +176,6 @@ def _interpolate(batches: Sequence[int], per_image: Sequence[float], bound: Boun
         if low <= batch <= high:
             return (a + (b - a) * (batch - low) / (high - low)) / batch
     return per_image[0] if batch <= batches[0] else per_image[-1]
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, in any of torch's ways of saying so."""
-    words = str(error).lower()
-    return (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "allocate memory" in words
-        or "out of memory" in words
-    )
 
 
 def _advice(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from sparring.chance import seed_of
+from sparring.engine.devices import out_of_memory
 from sparring.errors import ShapeError, TooLargeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
@@ -68,7 +69,7 @@ class TrainedTranslator:
                 torch.manual_seed(seed_of(seed, "translate"))
                 made = to_uint8(self._made(x, tile)).cpu()
         except (RuntimeError, MemoryError) as error:
-            if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            if not out_of_memory(error):
                 raise
             failed = True
         else:

@@ -110,7 +110,10 @@ class Greedy(Translator):
 
 def test_too_large_an_image_is_a_sentence(tmp_path: Path) -> None:
     translator = TrainedTranslator(Greedy())
-    with pytest.raises(TooLargeError, match="40x30 pixels does not fit into memory"):
+    with pytest.raises(TooLargeError, match=r"40x30 pixels does not fit into memory, .* depends on the whole image"):
+        translator.translate(pictures(1, 3, 30, 40))
+    translator.network.reach = 8
+    with pytest.raises(TooLargeError, match="does not fit into memory; give a smaller tile, or a smaller image"):
         translator.translate(pictures(1, 3, 30, 40))
     write(tmp_path / "in" / "a.png", pictures(1, 3, 30, 40)[0])
     with pytest.raises(DataError, match=r"nothing of .* could be translated"):

@@ -75,12 +75,18 @@ class TrainedTranslator:
         else:
             failed = False
         if failed:  # outside the handler, whose traceback would keep the memory
-            raise TooLargeError(
-                f"an image of {width}x{height} pixels does not fit into memory, and what this network makes of one "
-                "place depends on the whole image, so that tiles would not fit together; make it smaller"
-            )
+            raise TooLargeError(f"an image of {width}x{height} pixels does not fit into memory{self._remedy()}")
         scale = self.network.scale
         return made[:, :, : scale * height, : scale * width].clone()
+
+    def _remedy(self) -> str:
+        """What can be done about an image that is too large, and why no more."""
+        if self.network.reach is not None:
+            return "; give a smaller tile, or a smaller image"
+        return (
+            ", and what this network makes of one place depends on the whole image, so that tiles would not fit "
+            "together; make it smaller"
+        )
 
     def _made(self, x: Tensor, tile: int) -> Tensor:
         """The network's answer, in tiles where that is exact and worth it."""

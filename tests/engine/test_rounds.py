@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from conftest import noise_loader
+from sparring.engine import pace
 from sparring.engine.checkpoint import checkpoints, newest, save
 from sparring.engine.devices import Devices
 from sparring.engine.players import Player
@@ -22,7 +24,8 @@ from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import non_saturating
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.recipe import Constraint, Ema, Optim, Penalty, Recipe, Term, Turn
+from sparring.recipe import BoundRecipe, Constraint, Ema, Optim, Penalty, Recipe, Term, Turn
+from sparring.recipes.spelling import recipe_named
 from sparring.schedule import Linear
 from test_contracts import bound, play, small
 
@@ -187,6 +190,34 @@ def test_batches_split_over_processes() -> None:
     assert devices.share(32) == slice(8, 16)
     with pytest.raises(UsageError, match="batch 30 does not split over 4 processes; use 28 or 32"):
         devices.share(30)
+
+
+@pytest.mark.parametrize(
+    ("word", "fits", "said"),
+    [
+        ("dcgan+batch=16", 5, r"a batch of 16 does not fit into memory; 4 does \(--batch 4\)"),
+        ("dcgan+batch=8", 0, "not even a batch of 1 fits into memory; use smaller images"),
+        ("dcgan+batch=12+accumulate=4", 4, r"a batch of 12 does not fit into memory; 4 does"),
+        ("dcgan+batch=4+accumulate=4", 1, r"not even a batch of 4 in 4 parts \(accumulate\) fits"),
+        ("gan+batch=16+packing=4", 2, "not even a batch of 4 fits"),
+        ("gan+batch=4+batch_norm=true", 1, "not even a batch of 2 fits"),
+    ],
+)
+def test_memory_that_runs_out_is_answered_by_a_batch_that_plays(
+    word: str, fits: int, said: str, monkeypatch: pytest.MonkeyPatch, devices: Devices
+) -> None:
+    """As if no more than so many images fitted."""
+    real = pace._time
+
+    def time(fitted: BoundRecipe, batch: int, *others: Any) -> tuple[float, float]:
+        if batch > fits:
+            raise MemoryError
+        return real(fitted, batch, *others)
+
+    monkeypatch.setattr(pace, "_time", time)
+    fitted = recipe_named(word, width=4).bind((1, 16, 16), 0, images=96, budget=1000)
+    with pytest.raises(UsageError, match=said):
+        pace.measure_pace(fitted, noise_loader((1, 16, 16), classes=0), devices)
 
 
 def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder: Path) -> None:

@@ -179,15 +179,22 @@ def _interpolate(batches: Sequence[int], per_image: Sequence[float], bound: Boun
 
 
 def _advice(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices) -> str:
-    """The largest halved batch that fits."""
-    smaller = batch // 2
-    while smaller >= 1:
+    """The largest batch that fits, of those that come of halving and split as the recipe's parts do."""
+    parts = bound.recipe.accumulate
+    pieces, least = devices.world * parts, batch
+    smaller = batch // 2 // pieces * pieces
+    while smaller:
         try:
             _time(bound, smaller, loader, devices, 0.0)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            smaller //= 2
+        except UsageError:  # the game cannot have it, nor what is left of it
+            break
+        except (RuntimeError, MemoryError, ValueError) as error:  # what is no lack of memory is too small for a layer
+            least = smaller if out_of_memory(error) else least
+            smaller = smaller // 2 // pieces * pieces
         else:
             return f"a batch of {batch} does not fit into memory; {smaller} does (--batch {smaller})"
-    return "not even a batch of 1 fits into memory; use smaller images (--size) or a narrower recipe (--width)"
+    split = f" in {parts} parts (accumulate)" if parts > 1 else ""
+    return (
+        f"not even a batch of {least}{split} fits into memory; use smaller images (--size) or a narrower recipe "
+        "(--width)"
+    )

@@ -243,7 +243,7 @@ def test_a_full_disk_loses_nothing(call: str, devices: Devices, folder: Path, mo
     state.seen = 99
     with monkeypatch.context() as patch:
         patch.setattr(os, call, full)
-        with pytest.raises(DiskError, match="No space left"):
+        with pytest.raises(DiskError, match=r"No space left on device\); free some space or choose another place"):
             save(folder, state.tensors(), state.scalars())
     assert newest(folder) == good
     assert [path.name for path in folder.iterdir()] == [good.path.name]

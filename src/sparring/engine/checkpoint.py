@@ -170,5 +170,5 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DiskError(
-            f"{path} could not be written ({error.strerror}); free some space or choose another --out"
+            f"{path} could not be written ({error.strerror}); free some space or choose another place to write to"
         ) from error

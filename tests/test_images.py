@@ -157,6 +157,8 @@ def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str], monkeypa
             main([str(word) for word in words])
         said = capsys.readouterr()
         assert left.value.code == code, (words, said)
+        if words[-1] == "BtoA":
+            assert f"{run.path} has one translator; leave --direction out" in said.err
         if words[-1] == "--json":
             assert len(json.loads(said.out)["images"]) == 2
     assert "PSNR" in said.out

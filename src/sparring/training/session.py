@@ -311,7 +311,8 @@ def _refuse_changes(run: Run, card: dict[str, Any], bound: BoundRecipe, wish: Wi
     """A run goes on with what it was begun with; raises UsageError for the first wish that differs."""
     if wish.recipe is not None:
         facts = bound.facts
-        again = wish.recipe.bind(facts.shape, facts.classes, facts.images, facts.budget)
+        recipe = without_ramps(wish.recipe) if "start" in card else wish.recipe  # as when the run was begun
+        again = recipe.bind(facts.shape, facts.classes, facts.images, facts.budget)
         if to_json(again) != card["recipe"]:
             raise UsageError(
                 f"{run.path} was begun with {bound.recipe.name} and other parameters; leave --recipe and its "

@@ -137,7 +137,7 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
     keeper = Keeper(session, screen, tracking)
     if state.seen == 0:
         keeper.grid()
-        if "start" in session.card or session.bound.recipe.given:
+        if session.inherits:
             keeper.checkpoint(last=True)  # another run's weights must not be lost with a kill before the first one
     try:
         for played in rounds(

@@ -80,6 +80,11 @@ class Session:
         self.identity = identity(bound, self.seed)
         self.reach = 1.3 * float(dataset.images(split.train).abs().max()) if dataset.points else None
 
+    @property
+    def inherits(self) -> bool:
+        """Whether it begins with another run's weights, be it by `start` or by its recipe."""
+        return "start" in self.card or bool(self.bound.recipe.given)
+
     def reals(self) -> tuple[Tensor, Tensor | None, dict[str, str]]:
         """The images to score against, their labels, and what to say of them."""
         enough = len(self.split.held_out) >= 2
@@ -289,7 +294,7 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
             f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
     session = Session(run, bound, dataset, _recorded_split(recorded, len(dataset)), devices, card)
-    if "start" in card or bound.recipe.given:
+    if session.inherits:
         run.checkpoint  # noqa: B018 - without one, the weights that it began with are gone, and it must not begin anew
     seen = run.restore(session.state, session.identity)
     session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)

@@ -26,7 +26,7 @@ from sparring.objectives.losses import non_saturating
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.recipe import BoundRecipe, Constraint, Ema, Optim, Penalty, Recipe, Term, Turn
 from sparring.recipes.spelling import recipe_named
-from sparring.schedule import Linear
+from sparring.schedule import Linear, Steps
 from test_contracts import bound, play, small
 
 
@@ -218,6 +218,14 @@ def test_memory_that_runs_out_is_answered_by_a_batch_that_plays(
     fitted = recipe_named(word, width=4).bind((1, 16, 16), 0, images=96, budget=1000)
     with pytest.raises(UsageError, match=said):
         pace.measure_pace(fitted, noise_loader((1, 16, 16), classes=0), devices)
+
+
+def test_minutes_count_the_batches_that_are_played(monkeypatch: pytest.MonkeyPatch, devices: Devices) -> None:
+    """A second a round, of 8 and of 16 images that are cut to 6 and 15: by hand, (1/6 + 1/15) / 2 an image."""
+    monkeypatch.setattr(pace, "_time", lambda fitted, batch, *_: (1 / batch, 0.0))
+    fitted = toy(batch=Steps((8, 16), at=(0, 500)), accumulate=3).bind((2, 1, 1), 0, 96, 1000)
+    measured = pace.measure_pace(fitted, noise_loader((2, 1, 1)), devices)
+    assert measured.seconds_per_image == pytest.approx((1 / 6 + 1 / 15) / 2)
 
 
 def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder: Path) -> None:

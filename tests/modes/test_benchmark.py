@@ -15,6 +15,7 @@ import torch
 from sparring.data import open_data
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
+from sparring.engine.rounds import batch_at
 from sparring.errors import DataError, DiskError, FileUnusableError, UsageError
 from sparring.metrics.modes import ModeCount
 from sparring.modes import PROTOCOLS, SETS, run_modes
@@ -24,7 +25,6 @@ from sparring.modes.protocols import rebased
 from sparring.modes.table import Mean, as_markdown, summarise
 from sparring.modes.trial import Trial, _lasting, play_trial
 from sparring.recipes.spelling import recipe_named
-from sparring.schedule import value
 from sparring.trials import Journal, slug
 
 
@@ -220,14 +220,15 @@ def test_nothing_is_trained_that_cannot_be_meant(recipes: list[str], more: dict[
         run_modes("ring8", recipes, **{"rounds": 2, "seeds": [0], "say": silent, **more})
 
 
-def test_a_ramped_batch_reaches_its_end() -> None:
-    """quick's batch of 8, 16 and 32 on images: 200 rounds use up the budget that they are bound to."""
-    bound = _lasting(recipe_named("quick"), (1, 16, 16), 1000, 200)
+@pytest.mark.parametrize(("word", "last"), [("quick", 32), ("quick+accumulate=3", 30)])
+def test_a_ramped_batch_reaches_its_end(word: str, last: int) -> None:
+    """quick's batch of 8, 16 and 32 on images, cut to its parts: 200 rounds use up the budget they are bound to."""
+    bound = _lasting(recipe_named(word), (1, 16, 16), 1000, 200)
     seen = 0
     for _ in range(200):
-        seen += int(value(bound.recipe.batch, seen))
+        seen += batch_at(bound.recipe, seen)
     assert seen == pytest.approx(bound.facts.budget, rel=0.02)
-    assert value(bound.recipe.batch, seen) == 32
+    assert batch_at(bound.recipe, seen) == last
 
 
 def test_few_seeds_are_said_to_be_few() -> None:

@@ -170,7 +170,7 @@ def _time(bound: BoundRecipe, batch: int, loader: Loader, devices: Devices, seco
 
 def _interpolate(batches: Sequence[int], per_image: Sequence[float], bound: BoundRecipe, seen: float) -> float:
     """The cost of an image at a moment: costs of a round are linear in the batch between the measured ones."""
-    batch = max(int(value(bound.recipe.batch, seen)), 1)
+    batch = batch_at(bound.recipe, seen)
     rounds_cost = [batch_size * cost for batch_size, cost in zip(batches, per_image, strict=True)]
     for (low, a), (high, b) in pairwise(zip(batches, rounds_cost, strict=True)):
         if low <= batch <= high:

@@ -16,13 +16,13 @@ from sparring.data import open_data
 from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices
+from sparring.engine.rounds import batch_at
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.metrics.modes import ModeCount, count_classes, count_modes
 from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import Protocol, rebased, rounds_of
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.schedule import value
 from sparring.trials import play
 
 __all__ = ["Trial", "control", "play_trial"]
@@ -93,7 +93,7 @@ def _lasting(recipe: Recipe, shape: tuple[int, int, int], images: int, length: i
     for _ in range(40):
         seen = 0
         for _ in range(length):
-            seen += max(int(value(bound.recipe.batch, seen)), 1)
+            seen += batch_at(bound.recipe, seen)
         if abs(seen - bound.facts.budget) <= 1:
             break
         bound = recipe.bind(shape, 0, images, (seen + bound.facts.budget + 1) // 2)

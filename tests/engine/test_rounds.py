@@ -268,6 +268,19 @@ def test_a_checkpoint_of_another_recipe_is_refused(devices: Devices, folder: Pat
         other.load(*read(found))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"game.strength": None}, {"game.strength": torch.zeros(2)}, {"game.unheard_of": torch.zeros(())}],
+    ids=["missing", "shape", "unknown"],
+)
+def test_a_game_of_another_recipe_is_refused(change: dict[str, Tensor | None], devices: Devices) -> None:
+    fitted = recipe_named("gan+augment=ada", width=4).bind((1, 8, 8), 0, 96, 1000)
+    state = State(fitted, seed=0, device=devices.device)
+    changed = {name: tensor for name, tensor in (state.tensors() | change).items() if tensor is not None}
+    with pytest.raises(FileUnusableError, match=r"game does not fit this recipe \('(strength|unheard_of)' is"):
+        state.load(changed, state.scalars())
+
+
 def test_a_torn_log_is_read_and_mended(folder: Path) -> None:
     run = Run(folder)
     run.append({"seen": 1})

@@ -66,6 +66,11 @@ class State:
                     f"the checkpoint holds {name!r}, which this version does not know; update sparring"
                 )
             groups[group][rest] = tensor
+        mine, theirs = ({key: t.shape for key, t in found.items()} for found in (self.game.state, groups["game"]))
+        if other := sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key)):
+            raise FileUnusableError(
+                f"the checkpoint's game does not fit this recipe ({other[0]!r} is missing, unknown or of another shape)"
+            )
         for name, player in self.players.items():
             player.load(
                 {k.removeprefix(f"{name}."): t for k, t in groups["players"].items() if k.startswith(f"{name}.")}

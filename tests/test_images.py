@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -91,6 +92,27 @@ def test_a_run_from_a_folder(name: str, folder: Path) -> None:
     assert {s.name: s.value for s in again} == pytest.approx({s["name"]: s["value"] for s in scores}, rel=1e-5)
     more = sp.train(data=data, images=48, out=run.path, resume=True, device="cpu", threads=1, progress="none")
     assert more.checkpoint.seen == 48
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_side_that_is_too_small_to_hold_any_out(direction: Literal["AtoB", "BtoA"], folder: Path) -> None:
+    """It is trained on as a whole, and grids and scores show it beside what the other side held out."""
+    noise = torch.randint(0, 256, (205, 3, 16, 16), generator=generator("many", 2), dtype=torch.uint8)
+    write(folder / "kinds" / "trainA", noise)
+    write(folder / "kinds" / "trainB", 255 - shapes(5))
+    recipe = recipes.cyclegan(width=4, blocks=1, batch=4, layers=1, direction=direction)
+    run = trained(recipe, folder / "kinds", folder / "run", images=4)
+    held_out = run.card["data"]["held_out"]
+    assert len(held_out) == 20
+    assert max(held_out) < 205
+    assert np.asarray(Image.open(run.grids()[0][1])).shape[0] > 3 * 16  # 5 of each side, two to a row
+    scores = next(record["scores"] for record in run.records() if "scores" in record)
+    assert all("on one side" in score["protocol"]["split"] for score in scores)
+    again = evaluate(run, metrics=("fid", "kid"))
+    assert [s.value for s in again] == pytest.approx([s["value"] for s in scores], rel=1e-5)
+    given, wanted = (5, 20) if direction == "BtoA" else (20, 5)
+    assert again[0].protocol["fakes"] == f"answers to {given} questions"
+    assert again[0].protocol["real"] == wanted
 
 
 def test_a_prior_writes_codes(folder: Path) -> None:

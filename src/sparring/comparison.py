@@ -212,7 +212,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
     """One training and its scores."""
     begun, recipe = time.perf_counter(), recipe_named(word)
     dataset = open_data(setting.data, size=setting.size, reading=recipe.reading)
-    split = split_held_out(dataset)
+    split = split_held_out(dataset, reading=recipe.reading)
     train = split.train
     if setting.subset is not None:
         if not 2 <= setting.subset <= len(train):
@@ -237,7 +237,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
     if pictures is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
         write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
-    places = split.held_out if len(split.held_out) >= 2 else train
+    places, _ = replace(split, train=train).shown()
     values = _scores(generator, dataset.name, dataset.images(places), dataset.labels_at(places), setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {

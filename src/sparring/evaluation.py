@@ -14,6 +14,7 @@ from torch import Tensor
 from sparring.chance import generator
 from sparring.data import Dataset, open_data
 from sparring.data.options import Channels, Reading
+from sparring.data.split import recorded_split
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator, in_turn
@@ -233,7 +234,7 @@ def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels:
 
 
 def _held_out(run: Run) -> _Images:
-    """The images a run held out; all of them where its data were too few to hold any out."""
+    """The images a run held out; those it was trained on where its data were too few to hold any out."""
     recorded = run.card["data"]
     shape = recorded["shape"]
     size = None if shape[1:] == [1, 1] else (shape[1], shape[2])
@@ -244,10 +245,8 @@ def _held_out(run: Run) -> _Images:
             f"{recorded['source'] or 'the embedded data'} no longer holds what {run.path} was trained on; "
             "name the real images to compare with"
         )
-    held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
-    if len(held_out) < 2:
-        return _all(dataset, "the training images (none were held out)")
-    return _some(dataset, held_out, "held out from training")
+    places, said = recorded_split(dataset, recorded["held_out"], reading).shown()
+    return _some(dataset, places[:_MOST], said)
 
 
 def _channels_of(subject: Subject, reading: Reading) -> Channels:

@@ -13,6 +13,7 @@ import torch
 from sparring.data import Dataset, IntakeReport, open_data, split_held_out
 from sparring.data.cache import cache_folder
 from sparring.data.points import MIXTURES, POINT_SETS
+from sparring.data.split import recorded_split
 from sparring.errors import DataError, DiskError, UsageError
 
 
@@ -97,6 +98,41 @@ def test_copies_stay_together() -> None:
 
 def test_nothing_but_copies_holds_nothing_out() -> None:
     assert len(split_held_out(images(np.zeros((300, 1, 2, 2), np.uint8))).held_out) == 0
+
+
+def test_each_side_is_split_by_itself() -> None:
+    """The same images are held out of a side as of a data set of its own; what both sides show is trained on."""
+    pixels, twice = noise(900), noise(60, seed=1)
+    pixels[:30], pixels[500:530] = twice[:30], twice[:30]
+    labels = np.repeat(np.array([0, 1]), [500, 400])
+    split = split_held_out(images(pixels, labels), reading="sides")
+    held = split.held_out.numpy()
+    assert [int((labels[held] == side).sum()) for side in (0, 1)] == [50, 40]
+    assert not {pixels[i].tobytes() for i in held} & {image.tobytes() for image in twice[:30]}
+    alone = split_held_out(images(pixels[500:])).held_out.numpy() + 500
+    assert len(set(held[labels[held] == 1]) & set(alone)) > 30
+    assert torch.equal(torch.cat([split.train, split.held_out]).sort().values, torch.arange(900))
+    assert split_held_out(images(pixels, labels)).sides is None
+
+
+def test_no_side_is_shown_without_the_other() -> None:
+    """230 of one side and 5 of the other: the small side stays in training, and is shown from there."""
+    data = images(noise(235), np.repeat(np.array([0, 1]), [230, 5]))
+    split = split_held_out(data, reading="sides")
+    assert len(split.held_out) == 23
+    assert {230, 231, 232, 233, 234} <= set(split.train.tolist())
+    places, said = split.shown()
+    assert places.tolist() == [*split.held_out.tolist(), 230, 231, 232, 233, 234]
+    assert said == "held out from training on one side, of the other the training images (none were held out)"
+    assert split.shown(24)[0].tolist() == split.train.tolist()
+    for held, shown, said in (
+        ([*range(20), *range(230, 235)], [*range(20), *range(230, 235)], "held out from training"),
+        (range(24), [*range(24), *range(230, 235)], "held out from training on one side"),
+        ([0, 234], [*range(1, 234)], "the training images (none were held out)"),
+    ):
+        places, words = recorded_split(data, list(held), "sides").shown()
+        assert places.tolist() == shown
+        assert words.startswith(said)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])

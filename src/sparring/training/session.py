@@ -21,6 +21,7 @@ from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.options import Channels
 from sparring.data.points import MIXTURES
+from sparring.data.split import recorded_split
 from sparring.engine.devices import Devices, machine
 from sparring.engine.endowment import endow
 from sparring.engine.pace import affordable, measure_pace
@@ -87,9 +88,7 @@ class Session:
 
     def reals(self) -> tuple[Tensor, Tensor | None, dict[str, str]]:
         """The images to score against, their labels, and what to say of them."""
-        enough = len(self.split.held_out) >= 2
-        places = self.split.held_out if enough else self.split.train
-        said = "held out from training" if enough else "the training images (none were held out)"
+        places, said = self.split.shown()
         origin = {"data": self.dataset.fingerprint[:16], "split": said}
         return self.dataset.images(places), self.dataset.labels_at(places), origin
 
@@ -122,7 +121,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
     source = wish.start.checkpoint if wish.start else None  # raises what it raises before anything is measured
-    split = split_held_out(dataset)
+    split = split_held_out(dataset, reading=recipe.reading)
     loader = _loader(dataset, split, recipe, seed)
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     likely = images_of(wish.images) if wish.images else 200_000
@@ -249,8 +248,8 @@ def _slug(name: str) -> str:
 
 
 def _exhibits(dataset: Dataset, split: Split) -> tuple[Tensor, Tensor | None]:
-    """A few held out, of each of two kinds as many; of the training images where hardly any were."""
-    places = split.held_out if len(split.held_out) >= 2 * _EXHIBITS else split.train
+    """A few held out, of each of two kinds as many; training images, of a side or of all, where hardly any were."""
+    places, _ = split.shown(2 * _EXHIBITS if split.sides is None else _EXHIBITS)
     labels = dataset.labels_at(places)
     if labels is not None:
         kinds = [places[labels == kind][:_EXHIBITS] for kind in labels.unique()[:_EXHIBITS]]
@@ -293,7 +292,8 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
             f"{source or 'the embedded data'} no longer holds what {run.path} was begun with ({recorded['images']} "
             f"images, now {len(dataset)}, or other pixels); restore it, or begin another run"
         )
-    session = Session(run, bound, dataset, _recorded_split(recorded, len(dataset)), devices, card)
+    split = recorded_split(dataset, recorded["held_out"], bound.recipe.reading)
+    session = Session(run, bound, dataset, split, devices, card)
     if session.inherits:
         run.checkpoint  # noqa: B018 - without one, the weights that it began with are gone, and it must not begin anew
     seen = run.restore(session.state, session.identity)
@@ -332,11 +332,3 @@ def _refuse_changes(run: Run, card: dict[str, Any], bound: BoundRecipe, wish: Wi
     ):
         if asked not in (None, had):
             raise UsageError(f"{run.path} was begun with {flag} {had}; leave {flag} out, or choose another --out")
-
-
-def _recorded_split(recorded: dict[str, Any], images: int) -> Split:
-    """The split a run was begun with: what was held out then stays unseen for ever."""
-    held_out = torch.tensor(recorded["held_out"], dtype=torch.int64)
-    kept = torch.ones(images, dtype=torch.bool)
-    kept[held_out] = False
-    return Split(kept.nonzero().flatten(), held_out)

@@ -63,5 +63,7 @@ def test_labels_for_fakes_are_as_frequent_as_the_reals() -> None:
 def test_data_without_labels_have_no_classes_to_balance() -> None:
     with pytest.raises(UsageError, match="classes cannot be balanced"):
         Loader(Rows(None), torch.arange(10), seed=0, balanced=True)
+    with pytest.raises(UsageError, match="all images to train on are of one"):
+        Loader(Rows(LABELS), (LABELS == 0).nonzero().flatten(), seed=0, balanced=True)
     with pytest.raises(UsageError, match="these data have no labels"):
         Loader(Rows(None), torch.arange(10), seed=0).labels(generator("a"), 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -177,6 +178,9 @@ def test_two_kinds_or_a_sentence() -> None:
     players = game.build((1, 4, 4), 2)
     with pytest.raises(UsageError, match="does not split into both kinds"):
         played(game, Turn(("a_to_b", "b_to_a")), Drawn(noise(3, 1, 4, 4), torch.tensor([0, 1, 0])), players)
+    for look in (game.task, partial(game.exhibit, players)):
+        with pytest.raises(UsageError, match="these 3 images are all of one kind; give some of both"):
+            look(noise(3, 1, 4, 4), torch.ones(3, dtype=torch.int64))
 
 
 def test_a_pool_fills_and_then_gives_back_half_of_the_time() -> None:

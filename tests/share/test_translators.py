@@ -178,6 +178,8 @@ def test_a_generator_is_no_translator(trained: Run, tmp_path: Path) -> None:
         other.translator()
     with pytest.raises(ShapeError, match=r"takes uint8 images \[n, 3, h, w\]"):
         trained.translator().translate(pictures(1, 1, 32, 32))
+    with pytest.raises(ShapeError, match="there are no images to translate"):
+        trained.translator().translate(pictures(0, 3, 32, 32))
 
 
 def test_both_ways(tmp_path: Path) -> None:

@@ -91,7 +91,13 @@ class Loader:
 
 
 def _by_class(labels: Tensor | None, indices: Tensor) -> list[tuple[int, Tensor]]:
-    """The classes that have images, each with their indices."""
+    """The classes that have images, each with their indices. Raises UsageError where there are not two at least."""
     if labels is None:
         raise UsageError("classes cannot be balanced, because these data have no labels; leave balancing out")
-    return [(int(label), indices[labels == label]) for label in labels.unique()]
+    groups = [(int(label), indices[labels == label]) for label in labels.unique()]
+    if len(groups) < 2:
+        raise UsageError(
+            "classes cannot be balanced, because all images to train on are of one; give more of others, or leave "
+            "balancing out"
+        )
+    return groups

@@ -51,13 +51,15 @@ class TrainedTranslator:
         there is any, from `seed` + i and from nothing else. Images larger than `tile` pixels are cut into tiles that
         overlap by the network's reach, which changes nothing, where its reach is known; otherwise they go in whole.
 
-        Raises ShapeError for other channels, TooLargeError where memory does not suffice.
+        Raises ShapeError for other channels or no images, TooLargeError where memory does not suffice.
         """
         if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != self.channels:
             raise ShapeError(
                 f"this translator takes uint8 images [n, {self.channels}, h, w], not {images.dtype} "
                 f"{list(images.shape)}; convert them first"
             )
+        if not len(images):
+            raise ShapeError("there are no images to translate; give one or more")
         return torch.cat([self._one(image[None], seed + place, tile) for place, image in enumerate(images)])
 
     def _one(self, image: Tensor, seed: int, tile: int) -> Tensor:

@@ -141,7 +141,10 @@ def _sides(images: Tensor, labels: Tensor | None, *, equal: bool = False) -> dic
     if labels is None:
         raise UsageError("images of two kinds need labels that tell them apart; give two folders, A and B")
     if not equal:
-        return {"a": images[labels == 0], "b": images[labels == 1]}
+        sides = {"a": images[labels == 0], "b": images[labels == 1]}
+        if not all(map(len, sides.values())):
+            raise UsageError(f"these {len(images)} images are all of one kind; give some of both, A and B")
+        return sides
     order = labels.argsort(stable=True)  # a balanced batch has equally many of each, and nobody need count them
     half = len(images) // 2
     if 2 * half != len(images):

@@ -31,6 +31,7 @@ WRONG = {
     "wgan+unroll=2": "D of wgan",
     "quick+decay=linear": "use decay=cosine",
     "feature_matching+weight=-1": "a weight of -1.0",
+    "cyclegan+balance=none": "needs as many of one side as of the other",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
     "dcgan+penalty=r1:-1": "a weight of -1.0",

@@ -208,8 +208,9 @@ class Recipe:
     other, whose gradients are added up before the step: the memory of one part for the batch of all. Statistics of the
     batch are then those of a part, and running means of penalties move with every part.
 
-    `reading` is what the game takes: single images, tiles of large ones, pairs, or two sides that do not pair up.
-    `given` are weights that parts of players, named `player` or `player.part`, begin with and that other runs made.
+    `reading` is what the game takes: single images, tiles of large ones, pairs, or two sides that do not pair up, which
+    are always balanced. `given` are weights that parts of players, named `player` or `player.part`, begin with and that
+    other runs made.
 
     With `growth`, a schedule of levels (see `networks.growing`), players grow while they are trained; when a level
     begins to be faded in and when it is there, optimisers begin anew, as their moments belong to another network.
@@ -265,6 +266,8 @@ class Recipe:
             for player in turn.players:
                 if player not in recipe.optims:
                     raise UsageError(f"{player!r} takes turns but has no optimiser; add it to optims")
+        if recipe.reading == "sides" and not recipe.balanced:
+            raise UsageError(f"{self.name} needs as many of one side as of the other; leave balance=none out")
         if not 1 <= recipe.accumulate <= 1024:
             raise UsageError(f"a batch in {recipe.accumulate} parts cannot be; give a number from 1 to 1024")
         for batch in ends(recipe.batch):

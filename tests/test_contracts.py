@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import json
@@ -31,6 +32,7 @@ from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import from_json, to_json
+from sparring.recipes.changes import CHANGES
 from sparring.recipes.players import architectures, players
 from sparring.recipes.spelling import recipe_named
 
@@ -62,9 +64,14 @@ def small(name: str, **more: Any) -> Recipe:
 
 
 def bound(name: str, shape: tuple[int, int, int], *, budget: int = 10_000, **more: Any) -> BoundRecipe:
-    """A toy recipe for 96 images; of pairs and of two kinds where it plays those."""
-    shape = (2 * shape[0], *shape[1:]) if name == "pix2pix" else shape
-    return small(name, **more).bind(shape, 2 if name == "cyclegan" else 3, images=96, budget=budget)
+    """A toy recipe for 96 images."""
+    return fitted_to_96(small(name, **more), shape, budget=budget)
+
+
+def fitted_to_96(recipe: Recipe, shape: tuple[int, int, int], *, budget: int = 10_000) -> BoundRecipe:
+    """A recipe for 96 images; of pairs and of two kinds where it plays those."""
+    shape = (2 * shape[0], *shape[1:]) if recipe.reading == "pairs" else shape
+    return recipe.bind(shape, 2 if recipe.reading == "sides" else 3, images=96, budget=budget)
 
 
 def loader_for(fitted: BoundRecipe) -> Loader:
@@ -266,6 +273,37 @@ CHANGED = [
     "r3gan+generator_penalty=path_length:2:4+generator_penalty=orthogonal:0.0001",
     "r3gan+modify=spectral_norm",
 ]
+
+
+ONE_OF_EACH = {
+    "penalty": "lecam:0.1",
+    "generator_penalty": "orthogonal:0.001",
+    "modify": "spectral_norm",
+    "network": "dcgan",
+    "labels": "classes",
+    "balance": "classes",
+    "loss": "hinge",
+    "packing": "2",
+    "unroll": "1",
+    "discriminator_turns": "3",
+    "discriminator_rate": "2",
+    "decay": "cosine",
+    "augment": "ada",
+    "accumulate": "2",
+    "freeze": "1",
+}
+
+
+@pytest.mark.parametrize("name", recipes.__all__)
+def test_every_recipe_takes_every_change_or_says_why_not(name: str, devices: Devices) -> None:
+    """A recipe, or a sentence; what games of images take is played for a round."""
+    assert set(ONE_OF_EACH) == set(CHANGES)
+    for change, word in ONE_OF_EACH.items():
+        with contextlib.suppress(UsageError):
+            changed = CHANGES[change](small(name), word)
+            assert isinstance(changed, Recipe)
+            if name in OF_IMAGES:
+                play(fitted_to_96(changed, (1, 16, 16)), 1, devices)
 
 
 @pytest.mark.parametrize("word", CHANGED)

@@ -22,7 +22,7 @@ from sparring.networks import modifiers
 from sparring.networks.conditioning import project_labels, tell_classes
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
-from sparring.recipe import Facts, Penalty, Recipe, Term, derived, fitted
+from sparring.recipe import Facts, Penalty, Recipe, Term, Turn, derived, fitted
 from sparring.recipes.players import (
     conditional_discriminator,
     conditional_generator,
@@ -33,9 +33,13 @@ from sparring.schedule import Cosine, Linear, Path, Schedule, Steps, ends
 
 __all__: list[str] = []
 
+_TWO_PLAYERS = {"generator", "discriminator", "modifiers", "conditional", "together"}
+"""What a game of a generator from noise and a discriminator is made with."""
+
 
 def network(recipe: Recipe, word: str) -> Recipe:
     """Players of another architecture; D without batch norm under penalties of single images and spectral norm."""
+    _refuse_other_games(recipe, f"network={word}")
     bare = any(penalty.of.per_image for turn in recipe.turns for penalty in turn.penalties)
     bare = bare or modifiers.spectral_norm in _game(recipe).get("modifiers", ())
     together = bare and bool(_game(recipe).get("together", False))
@@ -66,6 +70,7 @@ def labels(recipe: Recipe, word: str) -> Recipe:
     G takes them in its own way, as conditional batch norm, where its architecture has one.
     """
     choose(word, ["concat", "projection", "classes"], "way to tell labels")
+    _refuse_other_games(recipe, f"labels={word}")
     game = _game(recipe)
     if game.get("conditional"):
         raise UsageError(f"{recipe.name} has labels already; leave labels={word} out")
@@ -113,13 +118,14 @@ def unroll(recipe: Recipe, word: str) -> Recipe:
 def discriminator_turns(recipe: Recipe, word: str) -> Recipe:
     """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014)."""
     times = _whole("discriminator_turns", word)
-    turns = [replace(t, times=times) if t.players == ("discriminator",) else t for t in recipe.turns]
-    return recipe.but(turns=tuple(turns))
+    return _turned(recipe, "discriminator", lambda turn: replace(turn, times=times), f"discriminator_turns={word}")
 
 
 def discriminator_rate(recipe: Recipe, word: str) -> Recipe:
     """D's learning rate times so much: two time scales (Heusel et al. 2017)."""
     factor = _number("discriminator_rate", word)
+    if not any("discriminator" in turn.players for turn in recipe.turns):
+        raise UsageError(f"{recipe.name} has no turns of a discriminator; leave discriminator_rate={word} out")
     optim = recipe.optims["discriminator"]
     slower = replace(optim, rate=derived(optim.rate, _times, factor=factor))
     return recipe.but(optims={**recipe.optims, "discriminator": slower})
@@ -159,12 +165,12 @@ def augment(recipe: Recipe, word: str) -> Recipe:
 
 def penalty(recipe: Recipe, word: str) -> Recipe:
     """One more penalty in D's turns, NAME:WEIGHT or NAME:WEIGHT:EVERY."""
-    return _penalised(recipe, word, "discriminator")
+    return _penalised(recipe, "discriminator", word, f"penalty={word}")
 
 
 def generator_penalty(recipe: Recipe, word: str) -> Recipe:
     """One more penalty in G's turns, NAME:WEIGHT or NAME:WEIGHT:EVERY: path_length, orthogonal, ..."""
-    return _penalised(recipe, word, "generator")
+    return _penalised(recipe, "generator", word, f"generator_penalty={word}")
 
 
 CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
@@ -177,14 +183,29 @@ CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
 """In the order in which they are applied, however they are written."""
 
 
-def _penalised(recipe: Recipe, word: str, player: str) -> Recipe:
+def _refuse_other_games(recipe: Recipe, change: str) -> None:
+    """Raises UsageError unless the recipe's game is made with what both players of a two-player game are made with."""
+    game = recipe.game.func if isinstance(recipe.game, partial) else recipe.game
+    if _TWO_PLAYERS - set(inspect.signature(game).parameters):
+        raise UsageError(
+            f"{change} is for games of a generator from noise and a discriminator, which that of {recipe.name} is not; "
+            "leave it out"
+        )
+
+
+def _turned(recipe: Recipe, player: str, change: Callable[[Turn], Turn], said: str) -> Recipe:
+    """The turns in which a player plays alone, changed; raises UsageError where there are none."""
+    mine = [turn.players == (player,) for turn in recipe.turns]
+    if not any(mine):
+        raise UsageError(f"{recipe.name} has no turns of a {player} alone; leave {said} out")
+    return recipe.but(turns=tuple(change(t) if chosen else t for t, chosen in zip(recipe.turns, mine, strict=True)))
+
+
+def _penalised(recipe: Recipe, player: str, word: str, said: str) -> Recipe:
     name, weight, every = _penalty_in(word)
     function = _value(PenaltyFunction, name, "penalty")
     more = Penalty(name.replace(":", "."), function, weight, every=every)
-    turns = tuple(replace(t, terms=(*t.terms, more)) if t.players == (player,) else t for t in recipe.turns)
-    if turns == recipe.turns:
-        raise UsageError(f"{recipe.name} has no turn of the {player} alone, which {name} could join")
-    return recipe.but(turns=turns)
+    return _turned(recipe, player, lambda turn: replace(turn, terms=(*turn.terms, more)), said)
 
 
 def _value(kind: type, name: str, what: str) -> Any:

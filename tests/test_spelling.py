@@ -41,6 +41,7 @@ WRONG = {
     "cyclegan+discriminator_turns=3": "no turns of a discriminator alone; leave discriminator_turns=3 out",
     "vqgan_prior+discriminator_turns=3": "no turns of a discriminator alone; leave discriminator_turns=3 out",
     "pix2pix+adversarial=0+discriminator_turns=3": "no turns of a discriminator alone",
+    "stylegan2+penalty=r1:1": "the discriminator of stylegan2.* has r1 already; give that another weight",
     "cyclegan+penalty=r1:1": "no turns of a discriminator alone; leave penalty=r1:1 out",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
@@ -88,6 +89,28 @@ def test_rates_and_turns() -> None:
     quick = recipe_named("quick+discriminator_rate=0.5").bind((1, 16, 16), 0, 96, 100_000).recipe
     theirs, mine = (value(quick.optims[name].rate, 50_000) for name in ("discriminator", "generator"))
     assert theirs == pytest.approx(mine / 2)
+
+
+@pytest.mark.parametrize(
+    ("word", "joined"),
+    {
+        "stylegan2+penalty=lecam:0.1": {0: ("adversarial", "lecam")},
+        "stylegan2+generator_penalty=orthogonal:0.1": {2: ("adversarial", "orthogonal")},
+        "stylegan2+labels=classes": {0: ("adversarial", "classification"), 2: ("adversarial", "classification")},
+        "stylegan2+discriminator_turns=2": {},
+        "feature_matching+labels=classes": {
+            0: ("adversarial", "classification"),
+            1: ("feature_matching", "classification"),
+        },
+    }.items(),
+)
+def test_turns_of_penalties_alone_stay_as_they_are(word: str, joined: dict[int, tuple[str, ...]]) -> None:
+    """StyleGAN2's lazy turns have rates of their own; what joins the game joins the turns that play it."""
+    before, after = (recipe_named(name).turns for name in (word.partition("+")[0], word))
+    assert len(before) == len(after)
+    for place, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert tuple(term.name for term in new.terms) == joined.get(place, tuple(term.name for term in old.terms))
+    assert [turn.times for turn in after] == [2 if "turns=2" in word else 1, *[1] * (len(after) - 1)]
 
 
 def test_every_change_is_explained() -> None:

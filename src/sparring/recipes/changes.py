@@ -82,7 +82,8 @@ def labels(recipe: Recipe, word: str) -> Recipe:
     told = told.playing(discriminator=judge, modifiers=(modifier, *game.get("modifiers", ())))
     if word == "projection":
         return told
-    return told.but(turns=tuple(replace(t, terms=(*t.terms, Term("classification"))) for t in told.turns))
+    more = Term("classification")
+    return told.but(turns=tuple(replace(t, terms=(*t.terms, more)) if _plays(t) else t for t in told.turns))
 
 
 def balance(recipe: Recipe, word: str) -> Recipe:
@@ -193,9 +194,14 @@ def _refuse_other_games(recipe: Recipe, change: str) -> None:
         )
 
 
+def _plays(turn: Turn) -> bool:
+    """Whether a turn plays the game: one of penalties alone is a step of its own, which its recipe has set up."""
+    return len(turn.penalties) < len(turn.terms)
+
+
 def _turned(recipe: Recipe, player: str, change: Callable[[Turn], Turn], said: str) -> Recipe:
     """The turns in which a player plays alone, changed; raises UsageError where there are none."""
-    mine = [turn.players == (player,) for turn in recipe.turns]
+    mine = [turn.players == (player,) and _plays(turn) for turn in recipe.turns]
     if not any(mine):
         raise UsageError(f"{recipe.name} has no turns of a {player} alone; leave {said} out")
     return recipe.but(turns=tuple(change(t) if chosen else t for t, chosen in zip(recipe.turns, mine, strict=True)))
@@ -205,6 +211,8 @@ def _penalised(recipe: Recipe, player: str, word: str, said: str) -> Recipe:
     name, weight, every = _penalty_in(word)
     function = _value(PenaltyFunction, name, "penalty")
     more = Penalty(name.replace(":", "."), function, weight, every=every)
+    if any(term.name == more.name for turn in recipe.turns if turn.players == (player,) for term in turn.terms):
+        raise UsageError(f"the {player} of {recipe.name} has {more.name} already; give that another weight")
     return _turned(recipe, player, lambda turn: replace(turn, terms=(*turn.terms, more)), said)
 
 

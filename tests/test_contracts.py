@@ -277,7 +277,7 @@ CHANGED = [
 
 ONE_OF_EACH = {
     "penalty": "lecam:0.1",
-    "generator_penalty": "orthogonal:0.001",
+    "generator_penalty": "path_length:2",
     "modify": "spectral_norm",
     "network": "dcgan",
     "labels": "classes",

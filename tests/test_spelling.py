@@ -42,6 +42,10 @@ WRONG = {
     "vqgan_prior+discriminator_turns=3": "no turns of a discriminator alone; leave discriminator_turns=3 out",
     "pix2pix+adversarial=0+discriminator_turns=3": "no turns of a discriminator alone",
     "stylegan2+penalty=r1:1": "the discriminator of stylegan2.* has r1 already; give that another weight",
+    "pix2pix+generator_penalty=path_length": "path_length differentiates latents, and the game of pix2pix",
+    "esrgan+generator_penalty=path_length:2:4": "path_length differentiates latents, and the game of esrgan",
+    "vqgan+penalty=r1:1": "takes no penalties; leave r1 out",
+    "dcgan+penalty=path_length": "path_length belongs into the generator's turn",
     "cyclegan+penalty=r1:1": "no turns of a discriminator alone; leave penalty=r1:1 out",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
@@ -52,7 +56,7 @@ WRONG = {
 @pytest.mark.parametrize("word", WRONG)
 def test_what_cannot_be_meant(word: str) -> None:
     with pytest.raises(UsageError, match=WRONG[word].replace("(", r"\(")):
-        recipe_named(word).bind((1, 16, 16), 0, 96, 1000)
+        recipe_named(word).bind((2 if word.startswith("pix2pix") else 1, 24, 24), 0, 96, 1000)
 
 
 def test_parameters_come_first_then_changes_in_their_own_order() -> None:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from sparring.fitting import Shape
-from sparring.objectives.penalties import PenaltyInputs
+from sparring.objectives.penalties import Leaf, PenaltyInputs
 from sparring.recipe import Optim, Penalty, Turn
 
 __all__ = ["Batch", "Context", "Game", "ImageGame", "OptimizerState", "Task"]
@@ -94,6 +94,10 @@ class Game(Protocol):
     @property
     def state(self) -> dict[str, Tensor]:
         """Tensors the game keeps between rounds, filled in by `build`; the engine moves them to its device."""
+
+    @property
+    def differentiable(self) -> frozenset[Leaf]:
+        """What penalties may differentiate in its turns; nothing where it takes no penalties."""
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,8 @@ class Recipe:
         try:
             with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
                 warnings.simplefilter("ignore")
-                players = recipe.game().build(facts.shape, facts.classes)
+                game = recipe.game()
+                players = game.build(facts.shape, facts.classes)
         except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"{self.name} cannot be built with these parameters ({reason}); change them") from error
@@ -289,10 +290,7 @@ class Recipe:
                 raise UsageError(
                     f"the {player} of {self.name} cannot grow; leave it the networks of progan or stylegan"
                 )
-        for turn in recipe.turns:
-            for penalty in turn.penalties:
-                if penalty.of.turn not in ("any", *turn.players):
-                    raise UsageError(f"{penalty.name} belongs into the {penalty.of.turn}'s turn; put it there")
+        _refuse_penalties(recipe, game)
         _caution(recipe, players)
         return BoundRecipe(recipe, facts)
 
@@ -310,6 +308,19 @@ def _refuse_weight(name: str, weight: Schedule) -> None:
     for end in ends(weight):
         if not 0 <= end < math.inf:
             raise UsageError(f"a weight of {end} for {name} cannot be; give a number from 0")
+
+
+def _refuse_penalties(recipe: Recipe, game: Game) -> None:
+    """Penalties are for a player's turn, and differentiate what the game has."""
+    for turn in recipe.turns:
+        for penalty in turn.penalties:
+            if not game.differentiable:
+                raise UsageError(f"the game of {recipe.name} takes no penalties; leave {penalty.name} out")
+            if penalty.of.turn not in ("any", *turn.players):
+                raise UsageError(f"{penalty.name} belongs into the {penalty.of.turn}'s turn; put it there")
+            if missing := set(penalty.of.differentiates) - game.differentiable:
+                none = f"the game of {recipe.name} has none"
+                raise UsageError(f"{penalty.name} differentiates {min(missing)}, and {none}; leave {penalty.name} out")
 
 
 def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:

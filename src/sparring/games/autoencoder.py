@@ -18,6 +18,7 @@ from sparring.games.eyes import Eyes
 from sparring.games.verdicts import noted, opposed
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
+from sparring.objectives.penalties import Leaf
 from sparring.recipe import Turn
 
 __all__ = ["AutoencoderGame"]
@@ -41,6 +42,8 @@ class AutoencoderGame:
 
     A code whose usage (see `Quantiser`) falls below `revive` of its fair share is put where the encoder is now.
     """
+
+    differentiable: frozenset[Leaf] = frozenset()
 
     def __init__(
         self,

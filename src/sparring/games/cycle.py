@@ -18,6 +18,7 @@ from sparring.games.pool import Pool
 from sparring.games.verdicts import noted, opposed
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
+from sparring.objectives.penalties import Leaf
 from sparring.recipe import Turn
 
 __all__ = ["CycleGame"]
@@ -35,6 +36,8 @@ class CycleGame:
     fakes that come out of a pool of the last `pool` ones (Shrivastava et al. 2017), which is saved with the run. In a
     round whose translators move first, judges see the reals and fakes of that turn, as the authors' do.
     """
+
+    differentiable: frozenset[Leaf] = frozenset()
 
     def __init__(
         self,

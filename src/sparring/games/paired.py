@@ -21,7 +21,7 @@ from sparring.games.verdicts import noted, opposed
 from sparring.networks.layers import Verdict
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
-from sparring.objectives.penalties import PenaltyInputs
+from sparring.objectives.penalties import Leaf, PenaltyInputs
 from sparring.recipe import Turn
 
 __all__ = ["PairedGame"]
@@ -39,6 +39,8 @@ class PairedGame:
 
     Every turn has pairs of its own.
     """
+
+    differentiable: frozenset[Leaf] = frozenset({"real", "fake"})
 
     def __init__(
         self,

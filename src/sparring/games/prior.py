@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context
+from sparring.objectives.penalties import Leaf
 from sparring.recipe import Turn
 
 __all__ = ["PriorGame"]
@@ -26,6 +27,8 @@ class PriorGame:
     Its only term, `cross_entropy`, is -log p(code | codes before it), in nats a code. A `conditional` one is told the
     label. The codec inside it is given (`Recipe.given`) and stands still.
     """
+
+    differentiable: frozenset[Leaf] = frozenset()
 
     def __init__(self, *, generator: Callable[..., nn.Module] | None, conditional: bool = False) -> None:
         self.generator, self.conditional = generator, conditional

@@ -18,7 +18,7 @@ from sparring.games.verdicts import noted, opposed
 from sparring.networks.growing import grow, seen_at
 from sparring.networks.layers import StyleBased, Verdict, pyramid
 from sparring.objectives.losses import AdversarialLoss
-from sparring.objectives.penalties import PenaltyInputs
+from sparring.objectives.penalties import Leaf, PenaltyInputs
 from sparring.recipe import Turn
 
 __all__ = ["TwoPlayerGame"]
@@ -43,6 +43,8 @@ class TwoPlayerGame:
     images is n / m packs. `augment` changes all that D is shown. With `unroll` k > 0, G plays against D as it would be
     after k more steps down its adversarial loss on the same batch (Metz et al. 2017).
     """
+
+    differentiable: frozenset[Leaf] = frozenset({"real", "fake", "latents"})
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
+    "Leaf",
     "PenaltyFunction",
     "PenaltyInputs",
     "consistency",
@@ -35,6 +36,7 @@ __all__ = [
 
 State: TypeAlias = Mapping[str, Tensor]
 Draw: TypeAlias = Callable[[int, int, str], Tensor]
+Leaf: TypeAlias = Literal["real", "fake", "latents"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class PenaltyFunction:
     """
 
     function: Callable[[PenaltyInputs, State], tuple[Tensor, State]]
-    differentiates: tuple[Literal["real", "fake", "latents"], ...] = ()
+    differentiates: tuple[Leaf, ...] = ()
     per_image: bool = False
     turn: Literal["discriminator", "generator", "any"] = "discriminator"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -257,6 +258,28 @@ def test_codes_by_hand() -> None:
     values, _ = played(game, Turn(("discriminator",)), Drawn(images), players)
     expected = (torch.relu(1 - 0.7 * images) + torch.relu(1 + 0.7 * made)).mean()
     assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_both_losses_are_balanced_over_all_processes() -> None:
+    """Halves of a batch, with the mean over both, have the weight of the whole; each by itself has another."""
+    game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge)
+    players = game.build((1, 4, 4), 0)
+    images = noise(4, 1, 4, 4)
+    images[2:] += 1
+    turn = Turn(("codec",), (Term("absolute"), Term("adversarial")))
+
+    def weight(part: Tensor, mean: Callable[[Tensor], Tensor]) -> float:
+        lent = Lent(players)
+        lent.mean = mean  # type: ignore[method-assign]
+        game.terms(turn, Drawn(part), lent)  # type: ignore[arg-type]
+        return float(lent.noted["adversarial_weight"])
+
+    rows: list[Tensor] = []
+    one = weight(images[2:], lambda x: rows.append(x) or x.mean(0))  # type: ignore[func-returns-value]
+    both = weight(images[:2], lambda x: torch.cat([x, rows.pop(0)]).mean(0))
+    assert both == pytest.approx(weight(images, lambda x: x.mean(0)), rel=1e-5)
+    assert both != pytest.approx(one, rel=0.1)
+    assert not rows
 
 
 def test_unknown_terms_are_named() -> None:

@@ -110,7 +110,7 @@ class AutoencoderGame:
         if "adversarial" in named:
             logits = ctx.players["discriminator"](made).logits
             fooled = opposed(self.loss, self.loss.generator, logits, logits, ctx.mean).mean()
-            weight = _balance(rebuilt, fooled, codec.last_layer)
+            weight = _balance(rebuilt, fooled, codec.last_layer, ctx.mean)
             values["adversarial"] = weight * fooled
             ctx.note(adversarial_weight=weight)
         ctx.note(codes_used=codec.quantiser.used)
@@ -128,9 +128,14 @@ class AutoencoderGame:
         return {"adversarial": loss.mean()}
 
 
-def _balance(rebuilt: Tensor, fooled: Tensor, last: Tensor) -> Tensor:
-    """How many times stronger the reconstruction pulls at the last layer than the judge does."""
-    (mine,) = torch.autograd.grad(rebuilt, last, retain_graph=True)
-    (theirs,) = torch.autograd.grad(fooled, last, retain_graph=True)
-    weight: Tensor = (mine.norm() / (theirs.norm() + _FLOOR)).clamp(max=_MOST)
+def _balance(rebuilt: Tensor, fooled: Tensor, last: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """How many times stronger the reconstruction pulls at the last layer than the judge does, over all processes."""
+    mine, theirs = (_pull(loss, last, mean).norm() for loss in (rebuilt, fooled))
+    weight: Tensor = (mine / (theirs + _FLOOR)).clamp(max=_MOST)
     return weight
+
+
+def _pull(loss: Tensor, last: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """The gradient over all processes' images, in this one's layout, which is the order in which a norm is summed."""
+    (gradient,) = torch.autograd.grad(loss, last, retain_graph=True)
+    return torch.empty_like(gradient).copy_(mean(gradient[None]))

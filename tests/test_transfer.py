@@ -159,6 +159,8 @@ def test_what_does_not_fit(first: tuple[sp.Run, Path], tmp_path: Path) -> None:
     data = images_with(folder, "three", 3)
     with pytest.raises(UsageError, match="too little of the generator of"):
         sp.train(sp.recipes.gan(width=3), data, images=50, start=run, out=tmp_path / "a", **QUIET)
+    with pytest.raises(UsageError, match="needs classes, and the data have none"):  # not that points have no size
+        sp.train(data="moons", images=50, start=run, out=tmp_path / "c", **QUIET)
     with pytest.raises(FileUnusableError, match="is not a run"):
         sp.train(data=data, images=50, start=tmp_path / "nowhere", out=tmp_path / "b", **QUIET)
     with pytest.raises(UsageError, match="either start"):

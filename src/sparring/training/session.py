@@ -20,7 +20,7 @@ from sparring.console import Display
 from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.options import Channels
-from sparring.data.points import MIXTURES
+from sparring.data.points import POINT_SETS
 from sparring.data.split import recorded_split
 from sparring.engine.devices import Devices, machine
 from sparring.engine.endowment import endow
@@ -178,7 +178,8 @@ def _loader(dataset: Dataset, split: Split, recipe: Recipe, seed: int) -> Loader
 def _open(wish: Wish, screen: Display, *, gpu: bool) -> tuple[Dataset, Recipe, str]:
     """The data and the recipe; where nobody chose a size and the images' own cannot be played, the nearest that can."""
     size = wish.size
-    if size is None and wish.start is not None and wish.data not in MIXTURES and not wish.start.bound.facts.points:
+    points = str(wish.data) in POINT_SETS or (wish.start is not None and wish.start.bound.facts.points)
+    if size is None and wish.start is not None and not points:
         size = wish.start.bound.facts.shape[1:]  # as it was learnt
     asked = wish.recipe or (wish.start.bound.recipe if wish.start else None)
     reading = asked.reading if asked else "images"

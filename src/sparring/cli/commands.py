@@ -25,6 +25,7 @@ from sparring.cli.latent_commands import (
     project,
 )
 from sparring.cli.train_command import Json, Trust, answer, train_command
+from sparring.console import standard_error
 from sparring.errors import SparringError
 
 __all__ = ["main"]
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("stopped", 130)
     except (RuntimeError, MemoryError) as error:
-        from sparring.engine.pace import out_of_memory
+        from sparring.engine.devices import out_of_memory
 
         if not out_of_memory(error):
             raise
@@ -232,5 +233,5 @@ def evaluate(
 
 def _fail(sentence: str, code: int) -> None:
     """One sentence on standard error, and out."""
-    print(f"sparring: {sentence}", file=sys.stderr)
+    print(f"sparring: {sentence}", file=standard_error())
     sys.exit(code)

@@ -20,7 +20,7 @@ from sparring.errors import UsageError
 from sparring.recipe import BoundRecipe
 from sparring.schedule import Schedule, ends, value
 
-__all__ = ["Pace", "affordable", "measure_pace", "out_of_memory"]
+__all__ = ["Pace", "affordable", "measure_pace"]
 
 _Costs: TypeAlias = tuple[Sequence[int], Sequence[float], Sequence[float]]
 

@@ -119,3 +119,10 @@ def test_turns_of_penalties_alone_stay_as_they_are(word: str, joined: dict[int, 
 
 def test_every_change_is_explained() -> None:
     assert all((change.__doc__ or "").strip() for change in CHANGES.values())
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "vqgan"])
+@pytest.mark.parametrize("loss", ["relativistic_pairing", "relativistic_average"])
+def test_losses_that_need_reals_are_refused_where_makers_see_none(name: str, loss: str) -> None:
+    with pytest.raises(UsageError, match="compares fakes with reals"):
+        recipe_named(f"{name}+loss={loss}").bind((3, 16, 16), 2, images=100, budget=1000)

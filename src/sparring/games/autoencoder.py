@@ -15,7 +15,7 @@ from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
-from sparring.games.verdicts import noted, opposed
+from sparring.games.verdicts import noted, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -56,6 +56,7 @@ class AutoencoderGame:
         perceptual_weight: float = 1.0,
         revive: float = 0.0,
     ) -> None:
+        require_unpaired(loss)
         if not 0 <= revive < 1:
             raise UsageError(f"codes below {revive} of an even share cannot be revived; give a number from 0 to 1")
         self.codec, self.discriminator, self.loss, self.revive = codec, discriminator, loss, revive

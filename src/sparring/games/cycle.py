@@ -15,7 +15,7 @@ from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.pool import Pool
-from sparring.games.verdicts import noted, opposed
+from sparring.games.verdicts import noted, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -49,6 +49,7 @@ class CycleGame:
         direction: Literal["AtoB", "BtoA"] = "AtoB",
     ) -> None:
         self.translator, self.judge, self.loss, self.direction = translator, judge, loss, direction
+        require_unpaired(loss)
         if direction not in ("AtoB", "BtoA"):
             raise UsageError(f"direction {direction!r} cannot be; give AtoB or BtoA")
         if not 0 <= pool <= 100_000:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from sparring.errors import UsageError
 from sparring.game import Context
 from sparring.objectives.losses import AdversarialLoss, share_right
 
-__all__ = ["noted", "opposed"]
+__all__ = ["noted", "opposed", "require_unpaired"]
 
 
 def opposed(
@@ -27,6 +28,15 @@ def opposed(
     if loss.pairing == "average":
         real, fake = real - mean(fake), fake - mean(real)
     return side(real, fake) if len(real) == len(fake) else side(real[:, None], fake[None, :])
+
+
+def require_unpaired(loss: AdversarialLoss) -> None:
+    """Raises UsageError for a loss that compares fakes with reals, for games whose makers see no reals of the judge."""
+    if loss.pairing != "none":
+        raise UsageError(
+            "a relativistic loss compares fakes with reals, which makers in this game are not shown; choose another, "
+            "such as least_squares or hinge"
+        )
 
 
 def noted(ctx: Context, loss: AdversarialLoss, real: Tensor, fake: Tensor) -> None:

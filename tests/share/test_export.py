@@ -166,7 +166,7 @@ def test_a_foreign_folder_is_refused_and_left_alone(run, tmp_path):
 
 def test_a_folder_that_cannot_be_made(run, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DiskError, match="another --out"):
+    with pytest.raises(DiskError, match="another place"):
         export(run, tmp_path / "file" / "out")
 
 

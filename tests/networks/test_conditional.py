@@ -142,6 +142,8 @@ def test_attention_is_where_the_height_says() -> None:
     assert list(biggan.Generator((3, 64, 64), width=1, attention=32).attentions) == ["2"]
     assert list(biggan.Generator((3, 64, 64), width=1, attention=64).attentions) == ["3"]
     assert list(biggan.Generator((1, 28, 28), width=1, attention=64).attentions) == []
+    by_size = {size: list(biggan.Generator((3, size, size), width=1).attentions) for size in (32, 64, 96, 128)}
+    assert by_size == {32: [], 64: ["2"], 96: ["2"], 128: ["3"]}  # 32 of 64 pixels, 48 of 96, 64 of 128
     blocks = biggan.Discriminator((3, 64, 64), width=1, attention=16).blocks
     assert [isinstance(block, nn.Sequential) for block in blocks] == [False, True, False, False, False]
 

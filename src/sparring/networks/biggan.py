@@ -47,7 +47,8 @@ class Generator(nn.Module):
 
     With `hierarchical` z is cut into chunks: the first enters at the base, the others tell the norms of one block each,
     beside a `shared` embedding of the label; what `z_dim` leaves over is left out. Places attend to each other where
-    the feature map's height is `attention` to below twice that; 0 is nowhere. `width` is the paper's ch.
+    the feature map's height is `attention` to below twice that; 0 is nowhere. By default it is the paper's 64, for
+    images below 128 pixels 32, and nowhere below 64. `width` is the paper's ch.
     """
 
     takes_labels = True
@@ -62,7 +63,7 @@ class Generator(nn.Module):
         z_kind: str = "normal",
         shared: int = 128,
         hierarchical: bool = True,
-        attention: int = 64,
+        attention: int | None = None,
         start: Start = "orthogonal",
     ) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class Generator(nn.Module):
         self.blocks, self.attentions = nn.ModuleList(), nn.ModuleDict()
         for level, (inputs, outputs) in enumerate(pairwise(widths)):
             self.blocks.append(BlockUp(inputs, outputs, first=_norm(inputs, told), second=_norm(outputs, told)))
-            if _attends(sizes.base[0] * 2 ** (level + 1), attention):
+            if _attends(sizes.base[0] * 2 ** (level + 1), attention, of=shape[1]):
                 self.attentions[str(level)] = SelfAttention(outputs)
         self.norm = nn.BatchNorm2d(widths[-1])
         self.head = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
@@ -114,7 +115,7 @@ class Discriminator(SummedJudge):
         classes: int = 0,
         *,
         width: int = 64,
-        attention: int = 64,
+        attention: int | None = None,
         start: Start = "orthogonal",
     ) -> None:
         doublings, height = pyramid(shape).doublings, shape[1]
@@ -125,7 +126,7 @@ class Discriminator(SummedJudge):
             down = place < halvings
             block: nn.Module = BlockDown(inputs, outputs, hidden=outputs, down=down, first=not place)
             height = height // 2 if down else height
-            attends = down and _attends(height, attention)
+            attends = down and _attends(height, attention, of=shape[1])
             layers.append(nn.Sequential(block, SelfAttention(outputs)) if attends else block)
         super().__init__(layers, width * factors[-1])
         _initialise(self, start)
@@ -141,7 +142,10 @@ def _table(known: dict[int, tuple[int, ...]], doublings: int) -> tuple[int, ...]
     return known[7] + more if known is _UP else more + known[7]
 
 
-def _attends(height: int, attention: int) -> bool:
+def _attends(height: int, attention: int | None, *, of: int) -> bool:
+    """Whether places of a map attend to each other, in a network `of` images so high."""
+    if attention is None:  # at full size the weights of one 64 px image would be four million
+        attention = 64 if of >= 128 else 32 if of >= 64 else 0
     return bool(attention) and attention <= height < 2 * attention
 
 

@@ -150,13 +150,15 @@ def test_impossible_sizes_name_the_nearest(name: str) -> None:
 def test_golden_first_rounds(name: str, devices: Devices) -> None:
     """Three rounds at a toy width give the numbers recorded when the recipe was written (torch 2.14.1, x86-64).
 
-    Processors round differently, and Adam's first steps, which hardly see how small a gradient is, enlarge that.
+    Processors round differently. In sngan's five turns of D a round, Adam's first steps, which hardly see how small a
+    gradient is, enlarge that.
     """
     golden = json.loads(GOLDEN.read_text())[name]
     means = play(bound(name, (1, 16, 16)), 3, devices).notes.means()
     assert set(means) == set(golden)
+    near = {"rel": 5e-3, "abs": 5e-4} if name == "sngan" else {"rel": 1e-4, "abs": 1e-6}
     for key, value in golden.items():
-        assert means[key] == pytest.approx(value, rel=5e-3, abs=5e-4), key
+        assert means[key] == pytest.approx(value, **near), key
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, UpConv, initialise_normal, norm_layer, require_multiple
+from sparring.networks.layers import (
+    Translator,
+    UpConv,
+    begin_at_nothing,
+    initialise_normal,
+    norm_layer,
+    require_multiple,
+)
 
 __all__ = ["ResNetTranslator"]
 
@@ -60,8 +67,7 @@ class ResNetTranslator(Translator):
         self.exit = nn.Conv2d(width, self.channels, 7)
         initialise_normal(self)
         if residual:
-            nn.init.zeros_(self.exit.weight)
-            nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+            begin_at_nothing(self.exit)
         if norm != "instance":
             self.to(memory_format=torch.channels_last)
 

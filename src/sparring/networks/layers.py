@@ -21,6 +21,7 @@ __all__ = [
     "Translator",
     "UpConv",
     "Verdict",
+    "begin_at_nothing",
     "fold_down",
     "fold_up",
     "initialise_normal",
@@ -299,6 +300,13 @@ def inner_layers(network: Any, shape: tuple[int, int, int], classes: int = 0) ->
     found: list[Tensor] = network.features(torch.zeros(2, *shape, device=device), *told)
     network.train(training)
     return found
+
+
+def begin_at_nothing(conv: nn.Conv2d) -> None:
+    """Weights and bias zero: what the layer makes is added to something, which is all there is at first."""
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
 
 
 def initialise_normal(network: nn.Module, std: float = 0.02) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, UpConv
+from sparring.networks.layers import Translator, UpConv, begin_at_nothing
 
 __all__ = ["RRDBNet"]
 
@@ -55,8 +55,7 @@ class RRDBNet(Translator):
         self.fine = _conv(width, width)
         self.last = _conv(width, self.channels)
         if residual:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+            begin_at_nothing(self.last)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

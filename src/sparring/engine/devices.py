@@ -127,7 +127,10 @@ def machine(devices: Devices) -> dict[str, Any]:
 
 
 def find_device(name: str | None) -> torch.device:
-    """The device a person names, else the best there is; raises UsageError for one that is not here."""
+    """The device a person names, else the best there is; raises UsageError for one that is not here.
+
+    A GPU has a number, the first one unless it is named: torch can make no other the current one.
+    """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -140,7 +143,7 @@ def find_device(name: str | None) -> torch.device:
         raise UsageError(f"{name} is not here; the GPUs are cuda:0 to cuda:{torch.cuda.device_count() - 1}")
     if device.type not in ("cpu", "cuda"):
         raise UsageError(f"device {name!r} is not supported; use cpu, cuda or cuda:0")
-    return device
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
 def out_of_memory(error: BaseException) -> bool:

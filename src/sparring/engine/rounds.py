@@ -189,9 +189,9 @@ class _Table:
         return self.state.players[player].optimizer_state(self.state.seen)
 
 
-def _moved(images: Tensor, device: torch.device) -> Tensor:
-    """Bytes on their way to a GPU do not keep anybody waiting."""
-    return images.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else images
+def _moved(numbers: Tensor, device: torch.device) -> Tensor:
+    """What is on its way to a GPU keeps nobody waiting: torch waits for the GPU where memory is not pinned."""
+    return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers
 
 
 @final
@@ -224,14 +224,14 @@ class _Draw:
         source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
         self._noises += 1
         whole = draw((n * pieces, dim), kind, source)
-        return whole[self._place * n : (self._place + 1) * n].to(table.devices.device)
+        return _moved(whole[self._place * n : (self._place + 1) * n], table.devices.device)
 
     def fake_labels(self, n: int) -> Tensor:
         table, pieces = self._table, self._table.devices.world * self._parts
         source = generator(table.state.seed, "labels", table.state.round, table.ordinal, self._namings)
         self._namings += 1
         whole = table.loader.labels(source, n * pieces)
-        return whole[self._place * n : (self._place + 1) * n].to(table.devices.device)
+        return _moved(whole[self._place * n : (self._place + 1) * n], table.devices.device)
 
     def _reals(self) -> tuple[Tensor, Tensor | None]:
         """The next reals of the stream; asking twice in a turn gives the same."""
@@ -239,5 +239,5 @@ class _Draw:
             device = self._table.devices.device
             images, labels = self._table.loader.draw(self._begin, self._global, self._part)
             self.cursor = self._begin + self._global
-            self._real = scaled(_moved(images, device)), None if labels is None else labels.to(device)
+            self._real = scaled(_moved(images, device)), None if labels is None else _moved(labels, device)
         return self._real

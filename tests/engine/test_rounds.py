@@ -158,6 +158,22 @@ def test_what_is_not_finite_stops_the_round_and_no_step_is_taken(kind: str, pois
         assert torch.equal(state.players["discriminator"].network.weight, torch.tensor([1.0, 0.0]))  # type: ignore[arg-type]
 
 
+class Another:
+    """What `Devices` has of Accelerate, beside another process that has met a number that is not finite."""
+
+    def reduce(self, tensor: Tensor, how: str) -> Tensor:
+        return tensor + 1 if how == "sum" else tensor
+
+
+def test_all_processes_stop_where_one_of_them_must() -> None:
+    fitted, devices = toy().bind((2, 1, 1), 0, 96, 1000), Devices("cpu", threads=1)
+    assert not devices.anywhere(torch.tensor(False))
+    devices._accelerator = Another()
+    assert devices.anywhere(torch.tensor(False))
+    with pytest.raises(DivergedError, match="what another process has, is not finite in the discriminator's turn"):
+        next(rounds(fitted, noise_loader((2, 1, 1)), devices=devices))
+
+
 def test_ema_has_its_half_life_in_images() -> None:
     """After `halflife` images, in any batches, half of the way to constant weights is gone; counters are copied."""
     for batch in (1, 10, 50):

@@ -63,6 +63,13 @@ class Devices:
         total: Tensor = all_reduce(local)
         return total / self.world
 
+    def anywhere(self, flag: Tensor) -> Tensor:
+        """Whether a flag, a scalar, is up on any process: what all must do alike, or wait for each other for ever."""
+        if self._accelerator is None:
+            return flag
+        total: Tensor = self._accelerator.reduce(flag.float(), "sum")
+        return total > 0
+
     def average_(self, tensors: Iterable[Tensor]) -> None:
         """Average gradients over the processes in place, in one flat all-reduce."""
         if self._accelerator is None:

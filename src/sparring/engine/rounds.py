@@ -49,7 +49,8 @@ def rounds(
     """Play rounds until `until` images were seen, going on from `state` (by default from the beginning).
 
     Every draw is a function of (seed, stream, round, turn, global sample index): stopping after any round and going
-    on from its state gives the same weights, bit for bit. Raises DivergedError before a step that is not finite.
+    on from its state gives the same weights, bit for bit. Raises DivergedError before a step that is not finite; on a
+    GPU, which is not to be waited for, such steps are left out instead, and `state.bad` says so.
     """
     devices = devices or Devices()
     if bound.recipe.given and state is None:
@@ -108,8 +109,8 @@ def _play(table: _Table, turn: Turn) -> None:
     total = values.pop("")
     movers = [state.players[name] for name in turn.players]
     devices.average_(gradient for player in movers for gradient in player.gradients())
-    norms = {player.name: _norm(player.gradients()) for player in movers}
-    bad = (~torch.isfinite(torch.stack([total, *norms.values()]))).any()
+    norms = {player.name: _norm(player.gradients(), total) for player in movers}
+    bad = devices.anywhere((~torch.isfinite(torch.stack([total, *norms.values()]))).any())
     if devices.device.type == "cpu" and bad:
         raise DivergedError(_evidence(state, turn, values, norms))
     state.bad.logical_or_(bad)
@@ -131,15 +132,16 @@ def _weights(turn: Turn, seen: int) -> list[tuple[str, float]]:
     ]
 
 
-def _norm(gradients: list[Tensor]) -> Tensor:
-    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(())
+def _norm(gradients: list[Tensor], like: Tensor) -> Tensor:
+    return torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros_like(like)
 
 
 def _evidence(state: State, turn: Turn, values: Mapping[str, Tensor], norms: Mapping[str, Tensor]) -> str:
     """What was not finite, in a sentence."""
     named = {f"the {name} term": tensor.item() for name, tensor in values.items()}
     named |= {f"the gradient norm of the {name}": tensor.item() for name, tensor in norms.items()}
-    worst = next((f"{what} is {number}" for what, number in named.items() if not math.isfinite(number)), "the sum is")
+    found = (f"{what} is {number}" for what, number in named.items() if not math.isfinite(number))
+    worst = next(found, "the sum, or what another process has, is not finite")
     return (
         f"training diverged: {worst} in the {' and '.join(turn.players)}'s turn of round {state.round} "
         f"({state.seen} images seen); no step was taken. Lower the learning rate or raise the penalty's weight"

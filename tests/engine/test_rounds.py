@@ -174,6 +174,14 @@ def test_all_processes_stop_where_one_of_them_must() -> None:
         next(rounds(fitted, noise_loader((2, 1, 1)), devices=devices))
 
 
+def test_a_state_whose_steps_were_left_out_is_not_saved(devices: Devices) -> None:
+    """On a GPU the flag is read at intervals, and weights that stood still are finite."""
+    state = State(toy().bind((2, 1, 1), 0, 96, 1000), seed=0, device=devices.device)
+    assert state.not_finite() is None
+    state.bad.fill_(True)
+    assert state.not_finite() == "a loss or a gradient before it"
+
+
 def test_ema_has_its_half_life_in_images() -> None:
     """After `halflife` images, in any batches, half of the way to constant weights is gone; counters are copied."""
     for batch in (1, 10, 50):

@@ -86,7 +86,12 @@ class State:
         self.round, self.drawn = int(scalars["round"]), int(scalars["drawn"])
 
     def not_finite(self) -> str | None:
-        """The name of a tensor that holds a number that is not finite, or None: such a state is never saved."""
+        """What is not finite, by its name, or None: such a state is never saved.
+
+        Where steps were left out, the state lags behind its clock, however finite its numbers are.
+        """
+        if self.bad:
+            return "a loss or a gradient before it"
         floats = {name: t for name, t in self.tensors().items() if t.is_floating_point() and t.numel()}
         finite = torch.stack([torch.isfinite(t).all() for t in floats.values()]).tolist()
         return next((name for name, good in zip(floats, finite, strict=True) if not good), None)

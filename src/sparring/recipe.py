@@ -82,7 +82,8 @@ class Turn:
 
     `times` repeats it within a round; `every` takes it in one round of so many; `begin` and `end` bound it in images
     seen; `batch_fraction` scales its batch against the round's. `awake` players do not move in this turn, but what
-    they make in it keeps its graph, for the game to use in their own turn of the same round.
+    they make in it keeps its graph, for the game to use in their own turn of the same round. Where all its terms rest
+    in a round, so does the turn.
     """
 
     players: tuple[str, ...]
@@ -98,6 +99,8 @@ class Turn:
         if self.times < 1 or self.every < 1:
             raise UsageError(f"turns ({self.times}) and intervals ({self.every}) count from 1; give a larger number")
         names = [term.name for term in self.terms]
+        if not names:
+            raise UsageError(f"a turn of {' and '.join(self.players)} has nothing to minimise; give it a term")
         if len(set(names)) < len(names):
             raise UsageError(
                 f"a turn has two terms called {max(names, key=names.count)!r}; give each a name of its own"
@@ -119,6 +122,8 @@ class Turn:
         if round_index % self.every or not self.within(seen):
             return None
         terms = tuple(t for t in self.terms if not (isinstance(t, Penalty) and round_index % t.every))
+        if not terms:
+            return None
         return dataclasses.replace(self, terms=terms) if len(terms) < len(self.terms) else self
 
 

@@ -141,6 +141,23 @@ def test_unequal_batches(devices: Devices) -> None:
     assert state.seen == 3 * 8
 
 
+def test_a_turn_rests_where_all_its_terms_do(devices: Devices) -> None:
+    """A lazy penalty in a turn of its own, in one round of three; nothing else moves the weight 1 of D."""
+
+    def shrink(inputs: PenaltyInputs, state: Any) -> tuple[Tensor, Any]:
+        weight: Tensor = inputs.network.weight  # type: ignore[assignment]
+        return weight.square().sum().expand(1), state
+
+    lazy = Penalty("small", PenaltyFunction(shrink), weight=0.5, every=3)
+    alone = toy(turns=(Turn(("discriminator",), (lazy,)),), optims={"discriminator": Optim(kind="sgd", rate=0.1)})
+    playing = rounds(alone.bind((2, 1, 1), 0, 96, 1000), noise_loader((2, 1, 1)), devices=devices)
+    weights = (r.state.players["discriminator"].state()["weights.weight"] for r in itertools.islice(playing, 4))
+    found = [float(weight[0]) for weight in weights]
+    assert found == pytest.approx([0.7, 0.7, 0.7, 0.49])  # w - 0.1 x 3 x w
+    with pytest.raises(UsageError, match="a turn of generator has nothing to minimise; give it a term"):
+        Turn(("generator",), ())
+
+
 @pytest.mark.parametrize("kind", ["adam", "sgd", "rmsprop"])
 @pytest.mark.parametrize("poison", ["weight", "rate"])
 def test_what_is_not_finite_stops_the_round_and_no_step_is_taken(kind: str, poison: str, devices: Devices) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,22 @@ def test_every_new_kind_of_state_is_kept(word: str, devices: Devices, folder: Pa
     assert one.keys() == two.keys()
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert any(name.startswith(("game.strength", "penalties.discriminator/lecam")) for name in one)
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "quick"])
+def test_what_a_turn_leaves_for_another_is_of_one_round(name: str, devices: Devices, folder: Path) -> None:
+    """Where the one that leaves it comes last, the other finds nothing, as after a restart: nothing of it is saved."""
+    fitted = bound(name, (1, 16, 16), budget=120)
+    fitted = replace(fitted, recipe=fitted.recipe.but(turns=fitted.recipe.turns[::-1]))
+    loader = loader_for(fitted)
+    whole, split = (State(fitted, seed=3, device=devices.device) for _ in range(2))
+    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
+    for _ in range(3):
+        next(pieces)
+        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
+        split = reload(split, fitted, folder, devices)
+    one, two = whole.tensors(), split.tensors()
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_dropout_is_part_of_the_promise(devices: Devices, folder: Path) -> None:

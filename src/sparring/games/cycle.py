@@ -57,7 +57,7 @@ class CycleGame:
         self.pool = pool
         self._pools: dict[str, Pool] = {}
         self._state: dict[str, Tensor] = {}
-        self._kept: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []  # reals and fakes, within a round
+        self._kept: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []  # `seen`, reals and fakes of a round
 
     def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """All four for images of a shape."""
@@ -103,7 +103,8 @@ class CycleGame:
         real = _sides(batch.real, batch.labels, equal=True)
         to_b, to_a = ctx.players["a_to_b"], ctx.players["b_to_a"]
         fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
-        self._kept.append((real, {name: images.detach() for name, images in fake.items()}))
+        self._kept = [kept for kept in self._kept if kept[0] == ctx.seen]  # no other round's: they are not saved
+        self._kept.append((ctx.seen, real, {name: images.detach() for name, images in fake.items()}))
         values = {}
         if "adversarial" in named:
             values["adversarial"] = torch.stack([self._fooled(ctx, name, fake[name]) for name in fake]).sum()
@@ -122,11 +123,12 @@ class CycleGame:
 
     def _judge(self, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Each judge on its own kind."""
-        real, fake = self._kept.pop(0) if self._kept else self._made(batch, ctx)
+        mine = bool(self._kept) and self._kept[0][0] == ctx.seen
+        real, fake = self._kept.pop(0)[1:] if mine else self._made(batch, ctx)
         values, verdicts = [], []
         for name, pool in self._pools.items():
-            mine = {key: self._state[f"pool_{name}.{key}"] for key in ("images", "count")}
-            shown = pool.exchange(mine, fake[name], batch.z(len(fake[name]), 2, "uniform"))
+            held = {key: self._state[f"pool_{name}.{key}"] for key in ("images", "count")}
+            shown = pool.exchange(held, fake[name], batch.z(len(fake[name]), 2, "uniform"))
             judge = ctx.players[f"judge_{name}"]
             on_real, on_fake = judge(real[name]), judge(shown)
             values.append(opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean).mean())

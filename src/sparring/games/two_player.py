@@ -77,7 +77,7 @@ class TwoPlayerGame:
         self.packing, self.augment, self.unroll = packing, augment, unroll
         self._shape: Shape = (0, 0, 0)
         self._state: dict[str, Tensor] = {} if augment is None else augment.begin()
-        self._kept: tuple[_Shown, Tensor] | None = None  # fakes with their graph and real logits, within a round
+        self._kept: tuple[int, _Shown, Tensor] | None = None  # `seen`, fakes with their graph, real logits
 
     def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """Both players for images of a shape."""
@@ -178,7 +178,7 @@ class _Play:
             on_real, on_fake = self._verdict(real), self._verdict(fake)
         real_logits, fake_logits = on_real.per_image, on_fake.per_image
         self._note(real_logits.detach(), fake_logits.detach())
-        game._kept = (made, real_logits.detach()) if awake else None
+        game._kept = (self.ctx.seen, made, real_logits.detach()) if awake else None
         inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
         values = {"adversarial": self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()}
         for name, verdict, side in (("classification", on_real, real), ("fake_classification", on_fake, fake)):
@@ -196,8 +196,9 @@ class _Play:
         """Fakes against fresh reals where the loss pairs them; a real's logit is a constant for G."""
         game, values = self.game, {}
         kept, game._kept = game._kept, None
-        kept = None if "latents" in self.wanted else kept
-        latents, made = (None, kept[0]) if kept else self._fakes(self.batch.size, graph=True)
+        if kept and ("latents" in self.wanted or kept[0] != self.ctx.seen):  # another round's are not saved
+            kept = None
+        latents, made = (None, kept[1]) if kept else self._fakes(self.batch.size, graph=True)
         fake = self._packed(made)
         fake_logits = fake.images.new_empty(0)
         if {"adversarial", "classification"} & self.named:
@@ -206,7 +207,7 @@ class _Play:
             fake_logits = real_logits = verdict.per_image
             if game.loss.pairing != "none":
                 with torch.set_grad_enabled(game.unroll > 0):
-                    real_logits = kept[1] if kept and not game.unroll else judge(self._reals()).per_image
+                    real_logits = kept[2] if kept and not game.unroll else judge(self._reals()).per_image
             if "adversarial" in self.named:
                 values["adversarial"] = self._pairs(game.loss.generator, real_logits, fake_logits).mean()
             if "classification" in self.named:

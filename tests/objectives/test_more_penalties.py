@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import parametrizations
 
 from conftest import noise_of
 from sparring.objectives import penalties
@@ -130,6 +131,17 @@ def test_transposed_convolutions_have_a_row_for_each_output() -> None:
         layer.weight.zero_()
         layer.weight[0] = 1.0
     assert float(orthogonal(inputs(network=layer), {})[0].detach()) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("layer", [nn.ConvTranspose2d(3, 2, 1, bias=False), nn.Embedding(2, 3)])
+def test_orthogonality_knows_a_layer_under_spectral_norm(layer: nn.Module) -> None:
+    """The rows that a layer has, before they are divided by its norm; none of a table of embeddings."""
+    with torch.no_grad():
+        layer.weight.fill_(1.0)  # type: ignore[operator, union-attr]
+    expected = float(orthogonal(inputs(network=layer.double()), {})[0].detach())
+    assert expected == (0.0 if isinstance(layer, nn.Embedding) else 2 * 3.0**2)
+    parametrizations.spectral_norm(layer)
+    assert float(orthogonal(inputs(network=layer), {})[0].detach()) == pytest.approx(expected)
 
 
 def test_historical_averaging_by_hand() -> None:

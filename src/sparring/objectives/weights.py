@@ -14,6 +14,9 @@ __all__ = ["historical_averaging", "orthogonal"]
 
 State: TypeAlias = Mapping[str, Tensor]
 
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+"""Layers whose weights are stored with one row for each input."""
+
 
 def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     """Sum over layers of |W W^T * (1 - I)|_F^2: filters apart, their norms left free (Brock et al. 2019, eq. 3).
@@ -21,17 +24,19 @@ def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     W is a layer's weight as a matrix, one row for each output; vectors (biases, norms) are left alone, and so are
     tables of embeddings, whose rows may be more than can stand apart.
     """
-    total = inputs.fake.new_zeros(())
-    for module in inputs.network.modules():
-        if isinstance(module, nn.Embedding):
-            continue
-        turned = isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
-        for weight in module.parameters(recurse=False):
-            if weight.dim() > 1:
-                rows = (weight.transpose(0, 1) if turned else weight).flatten(1)
-                products = rows @ rows.t()
-                total = total + products.square().sum() - products.diagonal().square().sum()
+    total, network = inputs.fake.new_zeros(()), inputs.network
+    tables, turned = _weights(network, (nn.Embedding,)), _weights(network, _TRANSPOSED)
+    for weight in network.parameters():
+        if weight.dim() > 1 and id(weight) not in tables:
+            rows = (weight.transpose(0, 1) if id(weight) in turned else weight).flatten(1)
+            products = rows @ rows.t()
+            total = total + products.square().sum() - products.diagonal().square().sum()
     return total.expand(1), state
+
+
+def _weights(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:
+    """Which weights belong to layers of some kinds, also where a parametrisation such as spectral norm holds them."""
+    return {id(weight) for module in network.modules() if isinstance(module, kinds) for weight in module.parameters()}
 
 
 def _historical_averaging(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:

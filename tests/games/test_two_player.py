@@ -22,6 +22,7 @@ from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
 from sparring.objectives.losses import wasserstein
+from sparring.objectives.paths import path_length
 from sparring.objectives.penalties import r1
 from sparring.recipe import Optim, Penalty, Recipe, RecipeWarning, Term, Turn
 from sparring.recipes.spelling import recipe_named
@@ -94,6 +95,9 @@ def test_who_moves_at_once_does_nothing_else(devices: Devices) -> None:
     both = (Turn(("discriminator", "generator")),)
     with pytest.raises(UsageError, match="players that move at once cannot look ahead"):
         play(fitted(plain(unroll=2).but(turns=both)), 1, devices)
+    lengths = (Turn(("discriminator", "generator"), (Term("adversarial"), Penalty("lengths", path_length, 2.0))),)
+    with pytest.raises(UsageError, match="D sees no latents; take turns"):
+        play(fitted(plain().but(turns=lengths)), 1, devices)
 
 
 def test_penalties_of_both_players_keep_their_own_state(devices: Devices) -> None:

@@ -223,6 +223,8 @@ class _Play:
         game, network = self.game, self.ctx.players["discriminator"]
         if game.unroll or game.fakes_per_real != 1:
             raise UsageError("players that move at once cannot look ahead or count fakes; take turns")
+        if "latents" in self.wanted:
+            raise UsageError("in a turn of both players penalties are D's, and D sees no latents; take turns")
         _, made = self._fakes(self.batch.size, graph=True)
         fake, real = self._packed(made), self._reals().leaf("real" in self.wanted)
         shown = fake.leaf("fake" in self.wanted)

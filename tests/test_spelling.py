@@ -47,6 +47,7 @@ WRONG = {
     "vqgan+penalty=r1:1": "takes no penalties; leave r1 out",
     "dcgan+penalty=path_length": "path_length belongs into the generator's turn",
     "esrgan+absolute=0+perceptual=0+adversarial=0": "a turn of generator has nothing to minimise",
+    "feature_matching+unroll=5": "asks D for no verdict, now or later; leave unroll=5 out",
     "cyclegan+penalty=r1:1": "no turns of a discriminator alone; leave penalty=r1:1 out",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",

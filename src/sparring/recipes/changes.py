@@ -113,7 +113,11 @@ def unroll(recipe: Recipe, word: str) -> Recipe:
         raise UsageError(
             f"D of {recipe.name} has penalties or constraints, which looking ahead leaves out; unroll a recipe without"
         )
-    return recipe.playing(unroll=_whole("unroll", word))
+    ahead = recipe.playing(unroll=_whole("unroll", word))
+    asked = {term.name for turn in recipe.turns if "generator" in turn.players for term in turn.terms}
+    if not asked & {"adversarial", "classification"}:
+        raise UsageError(f"G of {recipe.name} asks D for no verdict, now or later; leave unroll={word} out")
+    return ahead
 
 
 def discriminator_turns(recipe: Recipe, word: str) -> Recipe:

@@ -103,7 +103,6 @@ def test_rates_and_turns() -> None:
         "stylegan2+penalty=lecam:0.1": {0: ("adversarial", "lecam")},
         "stylegan2+generator_penalty=orthogonal:0.1": {2: ("adversarial", "orthogonal")},
         "stylegan2+labels=classes": {0: ("adversarial", "classification"), 2: ("adversarial", "classification")},
-        "stylegan2+discriminator_turns=2": {},
         "feature_matching+labels=classes": {
             0: ("adversarial", "classification"),
             1: ("feature_matching", "classification"),
@@ -116,7 +115,16 @@ def test_turns_of_penalties_alone_stay_as_they_are(word: str, joined: dict[int, 
     assert len(before) == len(after)
     for place, (old, new) in enumerate(zip(before, after, strict=True)):
         assert tuple(term.name for term in new.terms) == joined.get(place, tuple(term.name for term in old.terms))
-    assert [turn.times for turn in after] == [2 if "turns=2" in word else 1, *[1] * (len(after) - 1)]
+    assert [turn.times for turn in after] == [1] * len(after)
+
+
+def test_lazy_turns_are_as_rare_among_more_turns() -> None:
+    """StyleGAN2's rate and R1's weight are for one lazy step to 16 others (Karras et al. 2020, appendix B)."""
+    recipe = recipe_named("stylegan2+discriminator_turns=3")
+    game, lazy, *rest = recipe.turns
+    assert lazy.every * game.times == 16 * lazy.times
+    assert [turn.times for turn in rest] == [1, 1]
+    assert recipe.optims == recipe_named("stylegan2").optims
 
 
 def test_every_change_is_explained() -> None:

@@ -121,9 +121,13 @@ def unroll(recipe: Recipe, word: str) -> Recipe:
 
 
 def discriminator_turns(recipe: Recipe, word: str) -> Recipe:
-    """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014)."""
-    times = _whole("discriminator_turns", word)
-    return _turned(recipe, "discriminator", lambda turn: replace(turn, times=times), f"discriminator_turns={word}")
+    """D takes so many turns a round, k of Algorithm 1 (Goodfellow et al. 2014).
+
+    Lazy turns of penalties alone keep their share, which their weight and rate are for: one of those in 16 rounds
+    (StyleGAN2's R1) becomes k.
+    """
+    times, said = _whole("discriminator_turns", word), f"discriminator_turns={word}"
+    return _turned(recipe, "discriminator", lambda turn: replace(turn, times=times), said, lazy=True)
 
 
 def discriminator_rate(recipe: Recipe, word: str) -> Recipe:
@@ -203,9 +207,12 @@ def _plays(turn: Turn) -> bool:
     return len(turn.penalties) < len(turn.terms)
 
 
-def _turned(recipe: Recipe, player: str, change: Callable[[Turn], Turn], said: str) -> Recipe:
-    """The turns in which a player plays alone, changed; raises UsageError where there are none."""
-    mine = [turn.players == (player,) and _plays(turn) for turn in recipe.turns]
+def _turned(recipe: Recipe, player: str, change: Callable[[Turn], Turn], said: str, *, lazy: bool = False) -> Recipe:
+    """The turns in which a player plays alone, changed; raises UsageError where there are none.
+
+    With `lazy` also those of its penalties alone.
+    """
+    mine = [turn.players == (player,) and (lazy or _plays(turn)) for turn in recipe.turns]
     if not any(mine):
         raise UsageError(f"{recipe.name} has no turns of a {player} alone; leave {said} out")
     return recipe.but(turns=tuple(change(t) if chosen else t for t, chosen in zip(recipe.turns, mine, strict=True)))

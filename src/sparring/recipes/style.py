@@ -101,6 +101,7 @@ def stylegan2(
 
 
 def _lazy(rate: float, every: int) -> Optim:
+    """Adam for a player that takes one lazy step in addition to every so many of its others."""
     share = every / (every + 1)
     return Optim(rate=rate * share, betas=(0.0, 0.99**share))
 

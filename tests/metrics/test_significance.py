@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import permutation_test
@@ -50,3 +52,9 @@ def test_holm_by_hand() -> None:
     """Four tests: 4 x 0.005, 3 x 0.011, 2 x 0.02, 0.04, never falling; at most 1."""
     assert holm([0.02, 0.005, 0.04, 0.011]) == pytest.approx([0.04, 0.02, 0.04, 0.033])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("test", [larger, larger_paired])
+def test_a_missing_number_is_no_evidence(test: Callable[[list[float], list[float]], float]) -> None:
+    whole, part = [5.0, 6.0, 7.0, 8.0, 9.0, 9.5], [1.0, 2.0, float("nan"), 1.0, 2.0, 1.0]
+    assert test(whole, part) == test(part, whole) == 1.0

@@ -1,6 +1,7 @@
 """Whether two sets of numbers differ: permutation tests, paired or not, and Holm's correction for many of them.
 
 Nothing is assumed of the distributions; few numbers give few permutations, and no p can be smaller than one in them.
+Where a number is missing (NaN), p is 1: there is no evidence of anything.
 """
 
 from __future__ import annotations
@@ -65,5 +66,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def _share(sums: NDArray[np.float64], found: float, *, exact: bool) -> float:
     """How many sums are at least as large as the one found; the one found counts among drawn ones."""
+    if np.isnan(sums).any():
+        return 1.0
     as_large = int((sums >= found - 1e-9 * max(abs(found), 1.0)).sum())
     return as_large / len(sums) if exact else (as_large + 1) / (len(sums) + 1)

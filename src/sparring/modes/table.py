@@ -205,8 +205,6 @@ def _conclusion(summary: Summary) -> str:
 
 def _p(values: Sequence[float], baseline: Sequence[float], better: int) -> float:
     """p of being better; 1 where a number is missing."""
-    if any(map(math.isnan, (*values, *baseline))):
-        return 1.0
     return larger([better * v for v in values], [better * v for v in baseline])
 
 

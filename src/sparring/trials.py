@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -132,16 +133,31 @@ def slug(word: str) -> str:
 def side_by_side(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) -> Iterator[Any]:
     """The JSON answers of sparring commands as they end; `jobs` run at once, each on so many threads.
 
-    Raises SparringError with the last words and the exit code of a command that failed.
+    Where a command fails no other is begun, and those that run are still answered; then SparringError is raised with
+    the last words and the exit code of the first one that failed.
     """
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(_answer, words, threads) for words in commands]
+    failed: BaseException | None = None
+    stopped = threading.Event()
+
+    def turn(words: Sequence[str]) -> Any:
+        if stopped.is_set():
+            return None
         try:
-            for done in as_completed(waiting):
-                yield done.result()
+            return _answer(words, threads)
+        except BaseException:
+            stopped.set()
+            raise
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for done in as_completed([pool.submit(turn, words) for words in commands]):
+                failed = failed or done.exception()
+                if done.exception() is None and (answer := done.result()) is not None:
+                    yield answer
         finally:
-            for future in waiting:
-                future.cancel()
+            stopped.set()
+    if failed is not None:
+        raise failed
 
 
 def _answer(words: Sequence[str], threads: int) -> Any:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from sparring import trials
-from sparring.errors import DataError
-from sparring.trials import side_by_side
+from sparring.errors import DataError, UsageError
+from sparring.trials import check, side_by_side
 
 
 def test_trials_beside_one_that_fails_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +33,8 @@ def test_trials_beside_one_that_fails_are_not_lost(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DataError, match="no data"):
         next(answers)
     assert sorted(begun) == ["first", "second"]
+
+
+def test_a_seed_is_played_once() -> None:
+    with pytest.raises(UsageError, match="name each only once"):
+        check(["gan"], seeds=[0, 1, 0], jobs=1, threads=1)

@@ -107,11 +107,13 @@ class Journal:
 
 
 def check(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: int) -> None:
-    """Refuse what cannot be meant before anything is trained: unknown recipes, repeated ones, numbers below 1."""
+    """Refuse what cannot be meant before anything is trained: unknown recipes, what is repeated, numbers below 1."""
     for word in recipes:
         recipe_named(word)
     if len(set(recipes)) < len(recipes):
         raise UsageError("a recipe with the same seed is the same run; name each only once")
+    if len(set(seeds)) < len(seeds):
+        raise UsageError("a seed that is given twice says nothing new; name each only once")
     if not recipes or not seeds or min(seeds) < 0:
         raise UsageError("trials need recipes and seeds; give at least one of each, seeds from 0")
     for name, number in (("jobs", jobs), ("threads", threads)):

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,9 +19,10 @@ from typing import Any
 from sparring.data.loader import Loader
 from sparring.engine.checkpoint import newest, read, save
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import rounds
+from sparring.engine.rounds import Round, rounds
+from sparring.engine.signals import listening
 from sparring.engine.state import State
-from sparring.errors import DiskError, DivergedError, FileUnusableError, SparringError, UsageError
+from sparring.errors import DiskError, DivergedError, FileUnusableError, Interrupted, SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import identity
 from sparring.recipes.spelling import recipe_named
@@ -45,7 +45,8 @@ def play(
     """Play `length` rounds in all; False where the numbers stopped being finite, before the round that did it.
 
     With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe, seed and data
-    (`about` names them) goes on from it, bit for bit. At the end the folder is removed.
+    (`about` names them) goes on from it, bit for bit; whoever has noted the result may remove it. It is also saved
+    there at a signal, which raises Interrupted.
     """
     mark = f"{identity(bound, state.seed)} {about}"
     if keep is not None and (found := newest(keep)) is not None:
@@ -53,19 +54,32 @@ def play(
         if record.get("recipe") == mark:
             state.load(tensors, record)
     playing = rounds(bound, loader, seed=state.seed, state=state, devices=devices)
-    saved, finite = time.monotonic(), True
-    try:
-        while state.round < length:
+    if keep is None:
+        return all(_played(playing, state, length))
+    saved = time.monotonic()
+    with listening() as stop:
+        for finite in _played(playing, state, length):
+            if not finite or state.round >= length:
+                return finite
+            if stop.signal is None and time.monotonic() - saved <= _SECONDS_BETWEEN_SAVES:
+                continue
+            keep.mkdir(parents=True, exist_ok=True)
+            save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
+            saved = time.monotonic()
+            if stop.signal is not None:
+                raise Interrupted("stopped and saved; the same command goes on from there", stop.signal)
+    return True
+
+
+def _played(playing: Iterator[Round], state: State, length: int) -> Iterator[bool]:
+    """Rounds as they are played, up to `length` in all: whether each was finite; the first that is not is the last."""
+    while state.round < length:
+        try:
             next(playing)
-            if keep is not None and state.round < length and time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-                keep.mkdir(parents=True, exist_ok=True)
-                save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
-                saved = time.monotonic()
-    except DivergedError:
-        finite = False
-    if keep is not None:
-        shutil.rmtree(keep, ignore_errors=True)
-    return finite
+        except DivergedError:
+            yield False
+            return
+        yield True
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,9 @@ import torch
 from sparring.data import open_data
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import batch_at
-from sparring.errors import DataError, DiskError, FileUnusableError, UsageError
+from sparring.engine.rounds import Round, batch_at, rounds
+from sparring.engine.signals import StopRequest
+from sparring.errors import DataError, DiskError, FileUnusableError, Interrupted, UsageError
 from sparring.metrics.modes import ModeCount
 from sparring.modes import PROTOCOLS, SETS, run_modes
 from sparring.modes.benchmark import protocol_of
@@ -91,7 +95,34 @@ def test_an_interrupted_trial_goes_on_bit_for_bit(folder: Path, monkeypatch: pyt
     assert saves == [1, 2, 3, 4, 5]
     assert torch.equal(samples, expected)
     assert replace(found, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
-    assert not (folder / "kept").exists()
+
+
+@pytest.mark.parametrize("seconds", [-1, 3600])
+def test_a_signal_saves_a_trial_that_goes_on(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its third round of six; what is saved stays until the trial is in the journal."""
+    request = StopRequest()
+
+    def stopping(*where: Any, **more: Any) -> Iterator[Round]:
+        for played in rounds(*where, **more):
+            request.signal = signal.SIGTERM if played.index == 2 else None
+            yield played
+
+    monkeypatch.setattr("sparring.trials._SECONDS_BETWEEN_SAVES", seconds)
+    monkeypatch.setattr("sparring.trials.listening", lambda: nullcontext(request))
+    monkeypatch.setattr("sparring.trials.rounds", stopping)
+    with pytest.raises(Interrupted, match="stopped and saved") as found:
+        run_modes("ring8", ["gan"], rounds=6, seeds=[1], out=folder, say=silent)
+    assert found.value.exit_code == 143
+    (kept,) = (folder / "unfinished").iterdir()
+    monkeypatch.setattr(Journal, "append", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run_modes("ring8", ["gan"], rounds=6, seeds=[1], out=folder, say=silent)
+    assert kept.is_dir()
+    monkeypatch.undo()
+    after = run_modes("ring8", ["gan"], rounds=6, seeds=[1], out=folder, say=silent).trials[0]
+    assert not (folder / "unfinished").exists()
+    whole, _ = play_trial("ring8", protocol_of("ring8", "quick", 6), "gan", 1, Devices("cpu", threads=1))
+    assert replace(after, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
 
 
 def test_exact_is_pacgans_protocol() -> None:

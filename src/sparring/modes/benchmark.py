@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -63,6 +64,8 @@ def run_modes(
         done[_key(trial)] = trial
         journal.append(trial.to_json())
         say(_line(trial))
+        if place is not None:
+            shutil.rmtree(_unfinished(place, *_key(trial)), ignore_errors=True)
     if place is not None:
         with contextlib.suppress(OSError):  # not there, or another call is at work in it
             (place / "unfinished").rmdir()
@@ -107,7 +110,7 @@ def _play_all(
         return
     devices = Devices("cpu", threads)
     for word, seed in pairs:
-        keep = None if place is None else place / "unfinished" / f"{data}-{protocol.name}-{slug(word)}-{seed}"
+        keep = None if place is None else _unfinished(place, data, protocol.name, word, seed)
         trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits, keep=keep)
         if place is not None and seed == 0:
             draw_samples(place / "samples", trial, samples)
@@ -123,6 +126,11 @@ def _command(
     name, _, rounds = protocol.name.partition("-")
     words += ["--protocol", name, *(["--rounds", rounds] if rounds else [])]
     return words + (["--work", str(place)] if place is not None else [])
+
+
+def _unfinished(place: Path, data: str, protocol: str, word: str, seed: int) -> Path:
+    """The folder of a trial until it is noted."""
+    return place / "unfinished" / f"{data}-{protocol}-{slug(word)}-{seed}"
 
 
 def _key(trial: Trial) -> tuple[str, str, str, int]:

@@ -70,7 +70,8 @@ def play_trial(
     """Train and count; also the samples: points `[n, 2]`, or images `[n, 3, h, w]` uint8.
 
     `digits` is the source of MNIST for stacked-mnist. Every trial of a data set sees the same points, in an order of
-    its seed. An interrupted trial goes on from what is in the folder `keep`.
+    its seed. An interrupted trial goes on from what is in the folder `keep`; a signal saves there, and raises
+    Interrupted.
     """
     begun = time.perf_counter()
     source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)

@@ -262,8 +262,7 @@ def _scores(
 def _check_scores(recipes: Sequence[str], setting: Setting) -> None:
     """Refuse what could not be scored once it is trained."""
     for word in recipes:
-        game = recipe_named(word).game
-        if hasattr(getattr(game, "func", game), "exhibit"):  # an ImageGame
+        if recipe_named(word).of_images:
             raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
     if setting.n < 3:
         raise UsageError(f"{setting.n} generated images cannot be scored; ask for 3 or more")

@@ -238,6 +238,21 @@ class Recipe:
     given: Mapping[str, Given] = field(default_factory=dict)
     sampler: str = "generator"
 
+    @property
+    def game_class(self) -> Callable[..., Game]:
+        """What makes the game, without the arguments that it is made with."""
+        return self.game.func if isinstance(self.game, functools.partial) else self.game
+
+    @property
+    def game_arguments(self) -> Mapping[str, Any]:
+        """The arguments that the game is made with, by name."""
+        return self.game.keywords if isinstance(self.game, functools.partial) else {}
+
+    @property
+    def of_images(self) -> bool:
+        """Whether its players make images from images, not from noise: whether its game is a `game.ImageGame`."""
+        return hasattr(self.game_class, "exhibit")  # a class, of which no protocol with properties can be asked
+
     def but(self, **changes: Any) -> Recipe:
         """A copy with some fields changed; raises UsageError for a field that does not exist."""
         unknown = sorted(set(changes) - {field.name for field in dataclasses.fields(self)})
@@ -250,11 +265,11 @@ class Recipe:
 
         Raises UsageError for an argument that the game does not take.
         """
-        game = self.game if isinstance(self.game, functools.partial) else functools.partial(self.game)
-        unknown = sorted(set(changes) - set(inspect.signature(game.func).parameters))
+        made = self.game_class
+        unknown = sorted(set(changes) - set(inspect.signature(made).parameters))
         if unknown:
-            raise UsageError(f"the game of {self.name} does not take {unknown[0]!r}; see help({game.func.__name__})")
-        return dataclasses.replace(self, game=functools.partial(game.func, **{**game.keywords, **changes}))
+            raise UsageError(f"the game of {self.name} does not take {unknown[0]!r}; see help({made.__name__})")
+        return dataclasses.replace(self, game=functools.partial(made, **{**self.game_arguments, **changes}))
 
     def cite(self) -> str:
         """The papers, one a line."""

@@ -9,7 +9,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from sparring.engine.checkpoint import write_durably
@@ -144,10 +143,9 @@ def _refuse_the_same(recipes: Sequence[str], protocol: Protocol, shape: tuple[in
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecipeWarning)
             bound = rebased(word, protocol).bind(shape, 0, images=1000, budget=1000)
-        game = bound.recipe.game
-        taken = inspect.signature(game.func if isinstance(game, partial) else game).parameters
+        taken = inspect.signature(bound.recipe.game_class).parameters
         defaults = {name: p.default for name, p in taken.items() if p.default is not p.empty}
-        full = bound.recipe.playing(**{**defaults, **getattr(game, "keywords", {})})
+        full = bound.recipe.playing(**{**defaults, **bound.recipe.game_arguments})
         play = json.dumps(to_json(BoundRecipe(full.but(name="", summary="", papers=()), bound.facts)), sort_keys=True)
         if play in plays:
             raise UsageError(

@@ -145,7 +145,7 @@ def rebased(word: str, protocol: Protocol) -> Recipe:
     if protocol.optims:
         recipe = recipe.but(optims=protocol.optims)
     if protocol.simultaneous:
-        if recipe.turns != _PLAIN or getattr(recipe.game, "keywords", {}).get("unroll"):
+        if recipe.turns != _PLAIN or recipe.game_arguments.get("unroll"):
             raise UsageError(
                 f"in the {protocol.name} protocol both players move at once, which {recipe.name} does not; use gan, "
                 "pacgan or another plain recipe, or --protocol quick"
@@ -160,10 +160,10 @@ def rounds_of(recipe: Recipe, protocol: Protocol) -> int:
     """How long a trial of the recipe is; D's steps that G looks ahead count as turns, for they cost as much."""
     if protocol.rounds is not None:
         return protocol.rounds
-    ahead = int(getattr(recipe.game, "keywords", {}).get("unroll", 0))
+    ahead = int(recipe.game_arguments.get("unroll", 0))
     return max(protocol.turns // (sum(turn.times for turn in recipe.turns) + ahead), 1)
 
 
 def packing_of(recipe: Recipe) -> int:
     """Images in a pack of the recipe's game."""
-    return int(getattr(recipe.game, "keywords", {}).get("packing", 1))
+    return int(recipe.game_arguments.get("packing", 1))

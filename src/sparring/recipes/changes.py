@@ -41,11 +41,11 @@ def network(recipe: Recipe, word: str) -> Recipe:
     """Players of another architecture; D without batch norm under penalties of single images and spectral norm."""
     _refuse_other_games(recipe, f"network={word}")
     bare = any(penalty.of.per_image for turn in recipe.turns for penalty in turn.penalties)
-    bare = bare or modifiers.spectral_norm in _game(recipe).get("modifiers", ())
-    together = bare and bool(_game(recipe).get("together", False))
+    bare = bare or modifiers.spectral_norm in recipe.game_arguments.get("modifiers", ())
+    together = bare and bool(recipe.game_arguments.get("together", False))
     parts = players(word, judge_norm=not bare)
-    if _game(recipe).get("conditional"):
-        outside = {project_labels, tell_classes} & set(_game(recipe).get("modifiers", ()))
+    if recipe.game_arguments.get("conditional"):
+        outside = {project_labels, tell_classes} & set(recipe.game_arguments.get("modifiers", ()))
         judge = unconditional_discriminator if outside else conditional_discriminator
         parts = {"generator": conditional_generator(parts["generator"]), "discriminator": judge(parts["discriminator"])}
     return recipe.playing(**parts, together=together)
@@ -60,8 +60,8 @@ def modify(recipe: Recipe, word: str) -> Recipe:
     """D changed after it was built: spectral_norm, discriminate_minibatch, minibatch_deviation."""
     known = {n: f for n, f in vars(modifiers).items() if n in modifiers.__all__ and inspect.isfunction(f)}
     chosen = known[choose(word, known, "modifier")]
-    together = chosen is modifiers.spectral_norm and bool(_game(recipe).get("together", False))
-    return recipe.playing(modifiers=(*_game(recipe).get("modifiers", ()), chosen), together=together)
+    together = chosen is modifiers.spectral_norm and bool(recipe.game_arguments.get("together", False))
+    return recipe.playing(modifiers=(*recipe.game_arguments.get("modifiers", ()), chosen), together=together)
 
 
 def labels(recipe: Recipe, word: str) -> Recipe:
@@ -71,7 +71,7 @@ def labels(recipe: Recipe, word: str) -> Recipe:
     """
     choose(word, ["concat", "projection", "classes"], "way to tell labels")
     _refuse_other_games(recipe, f"labels={word}")
-    game = _game(recipe)
+    game = recipe.game_arguments
     if game.get("conditional"):
         raise UsageError(f"{recipe.name} has labels already; leave labels={word} out")
     told = recipe.playing(conditional=True, generator=conditional_generator(game["generator"]))
@@ -99,7 +99,7 @@ def accumulate(recipe: Recipe, word: str) -> Recipe:
 def freeze(recipe: Recipe, word: str) -> Recipe:
     """D's first inner layers, so many, stay as they began: for a run that goes on from another's weights."""
     chosen = partial(modifiers.freeze_layers, layers=_whole("freeze", word))
-    return recipe.playing(modifiers=(*_game(recipe).get("modifiers", ()), chosen))
+    return recipe.playing(modifiers=(*recipe.game_arguments.get("modifiers", ()), chosen))
 
 
 def packing(recipe: Recipe, word: str) -> Recipe:
@@ -166,7 +166,7 @@ def augment(recipe: Recipe, word: str) -> Recipe:
         return recipe.playing(augment=Augmentation(diffaugment, _number("augment", number) if number else 1.0))
     if number:
         return recipe.playing(augment=Augmentation(ada, _number("augment", number)))
-    chosen = _game(recipe).get("loss")
+    chosen = recipe.game_arguments.get("loss")
     adaptive = isinstance(chosen, AdversarialLoss) and chosen.boundary is not None
     strength = fitted(_follower) if adaptive else fitted(_rising)
     return recipe.playing(augment=Augmentation(ada, strength))
@@ -194,8 +194,7 @@ CHANGES: Mapping[str, Callable[[Recipe, str], Recipe]] = {
 
 def _refuse_other_games(recipe: Recipe, change: str) -> None:
     """Raises UsageError unless the recipe's game is made with what both players of a two-player game are made with."""
-    game = recipe.game.func if isinstance(recipe.game, partial) else recipe.game
-    if _TWO_PLAYERS - set(inspect.signature(game).parameters):
+    if _TWO_PLAYERS - set(inspect.signature(recipe.game_class).parameters):
         raise UsageError(
             f"{change} is for games of a generator from noise and a discriminator, which that of {recipe.name} is not; "
             "leave it out"
@@ -266,11 +265,6 @@ def _whole(what: str, word: str) -> int:
     if number != int(number):
         raise UsageError(f"{what} of {word} cannot be; give a whole number")
     return int(number)
-
-
-def _game(recipe: Recipe) -> Mapping[str, Any]:
-    """The arguments that the recipe's game is made with."""
-    return recipe.game.keywords if isinstance(recipe.game, partial) else {}
 
 
 def _times(rate: Schedule, facts: Facts, *, factor: float) -> Schedule:

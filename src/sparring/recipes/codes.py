@@ -193,8 +193,8 @@ def vqgan_prior(
 def _codec_of(folder: str) -> tuple[Callable[..., nn.Module], dict[str, Given]]:
     """The network of a run's codec, and where its weights are."""
     run = Run(folder)
-    game = run.bound.recipe.game
-    if not (isinstance(game, partial) and game.func is AutoencoderGame):
-        raise UsageError(f"{folder} is a run of {run.bound.recipe.name}, which has no codec; name a run of vqgan")
+    recipe = run.bound.recipe
+    if recipe.game_class is not AutoencoderGame:
+        raise UsageError(f"{folder} is a run of {recipe.name}, which has no codec; name a run of vqgan")
     given = Given(str(run.path.resolve()), "codec", run.checkpoint.digest)
-    return game.keywords["codec"], {"generator.codec": given}
+    return recipe.game_arguments["codec"], {"generator.codec": given}

@@ -92,8 +92,7 @@ class _Made:
 def _construction(bound: BoundRecipe, network: nn.Module) -> _Made:
     """What the recipe's game builds its sampler with."""
     recipe, facts = bound.recipe, bound.facts
-    parts: Mapping[str, Any] = recipe.game.keywords if isinstance(recipe.game, functools.partial) else {}
-    factory = parts.get(recipe.sampler)
+    factory = recipe.game_arguments.get(recipe.sampler)
     make = factory.func if isinstance(factory, functools.partial) else factory
     given = factory.keywords if isinstance(factory, functools.partial) else {}
     if make is not type(network):

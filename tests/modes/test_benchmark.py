@@ -243,6 +243,7 @@ def test_a_torn_journal_goes_on_and_a_damaged_one_is_refused(folder: Path) -> No
         (["gan"], {"threads": -1}, "-1 threads cannot be"),
         (["gan", "dcgan"], {}, "dcgan is the same play as gan"),
         (["gan+rate=1"], {}, "gives every recipe the same rate"),
+        (["esrgan"], {"protocol": "own"}, "esrgan makes images of images"),
         (["unrolled"], {"protocol": "exact"}, "both players move at once, which unrolled"),
     ],
 )

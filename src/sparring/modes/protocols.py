@@ -129,7 +129,7 @@ _OF_OPTIMS = {"rate", "beta1", "discriminator_rate", "decay"}
 def rebased(word: str, protocol: Protocol) -> Recipe:
     """A recipe under a protocol: its losses, penalties and turns, with the protocol's players, optimiser and batch.
 
-    Raises UsageError for settings that the protocol would replace.
+    Raises UsageError for settings that the protocol would replace, and for recipes that draw no samples.
     """
     replaced = _OF_NETWORKS if protocol.network is not None else set()
     replaced = replaced | (_OF_OPTIMS if protocol.optims else set()) | ({"batch"} if protocol.batch else set())
@@ -140,6 +140,8 @@ def rebased(word: str, protocol: Protocol) -> Recipe:
                 "--protocol own"
             )
     recipe = recipe_named(word)
+    if recipe.of_images:
+        raise UsageError(f"{word} makes images of images, whose modes are those of what it is given; leave it out")
     if protocol.network is not None:
         recipe = with_network(recipe, protocol.network)
     if protocol.optims:

@@ -28,6 +28,7 @@ from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import rebased
 from sparring.modes.table import Mean, as_markdown, summarise
 from sparring.modes.trial import Trial, _lasting, play_trial
+from sparring.recipe import Given
 from sparring.recipes.spelling import recipe_named
 from sparring.trials import Journal, slug
 
@@ -123,6 +124,14 @@ def test_a_signal_saves_a_trial_that_goes_on(seconds: float, folder: Path, monke
     assert not (folder / "unfinished").exists()
     whole, _ = play_trial("ring8", protocol_of("ring8", "quick", 6), "gan", 1, Devices("cpu", threads=1))
     assert replace(after, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
+
+
+def test_a_trial_begins_with_weights_that_its_recipe_is_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a run that is gone, which is said; without them it would count the modes of something else."""
+    given = {"generator": Given(str(folder / "gone"), "generator", "0" * 16)}
+    monkeypatch.setattr("sparring.modes.trial.rebased", lambda word, protocol: recipe_named(word).but(given=given))
+    with pytest.raises(FileUnusableError, match="gone, whose generator this recipe begins with, is not there any more"):
+        play_trial("ring8", protocol_of("ring8", "quick", 1), "gan", 0, Devices("cpu", threads=1))
 
 
 def test_exact_is_pacgans_protocol() -> None:

@@ -19,6 +19,11 @@ def endow(state: State, recipe: Recipe) -> list[str]:
     for target, given in recipe.given.items():
         name, _, part = target.partition(".")
         player, run = state.players[name], Run(given.run)
+        if not run.exists:
+            raise FileUnusableError(
+                f"{run.path}, whose {given.player} this recipe begins with, is not there any more; restore it from a "
+                "copy, or make the recipe anew"
+            )
         checkpoint = run.checkpoint
         if checkpoint.digest != given.checkpoint:
             raise FileUnusableError(

@@ -16,6 +16,7 @@ from sparring.data import open_data
 from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.devices import Devices
+from sparring.engine.endowment import endow
 from sparring.engine.rounds import batch_at
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
@@ -80,6 +81,7 @@ def play_trial(
     bound = _lasting(recipe, source.shape, len(source), length)
     loader = Loader(source, torch.arange(len(source)), seed=seed)
     state = State(bound, seed=seed, device=devices.device)
+    endow(state, bound.recipe)
     about = f"{data} {source.about}" if isinstance(source, StackedDigits) else data
     finite = play(bound, loader, state, devices, length=length, about=about, keep=keep)
     samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)

@@ -180,7 +180,7 @@ def test_the_commands(folder: Path, capsys: pytest.CaptureFixture[str], monkeypa
         said = capsys.readouterr()
         assert left.value.code == code, (words, said)
         if words[-1] == "BtoA":
-            assert f"{run.path} has one translator; leave --direction out" in said.err
+            assert f"{run.path} has no translator b_to_a; leave the direction out" in said.err
         if words[-1] == "--json":
             assert len(json.loads(said.out)["images"]) == 2
     assert "PSNR" in said.out

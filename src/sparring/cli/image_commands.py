@@ -41,16 +41,10 @@ def translate(
     tile
         Larger images are cut into tiles of so many pixels, without seams, where the translator allows it.
     """
-    from sparring.engine.rundir import Run
-    from sparring.errors import UsageError
     from sparring.share.load import load_translator
     from sparring.share.translations import translate as write
 
     player = {None: None, "AtoB": "a_to_b", "BtoA": "b_to_a"}[direction]
-    trained = Run(run, trust=trust)
-    if player is not None and trained.exists and player not in trained.bound.recipe.optims:
-        trained.translator()  # a run that has none says so
-        raise UsageError(f"{run} has one translator; leave --direction out")
     made = write(load_translator(run, player=player, trust=trust), source, out, seed=seed, tile=tile)
     _tell(made.written, made.skipped, json)
 

@@ -39,7 +39,7 @@ def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
 def load_translator(path: str | Path, *, player: str | None = None, trust: Iterable[str] = ()) -> TrainedTranslator:
     """The translator of a run folder or of a folder that `export` or `import` wrote; raises as `load` does.
 
-    `player` names another one of a run that has several. Raises UsageError where there is no translator.
+    `player` names another one of a run that has several. Raises UsageError where there is none, or not that one.
     """
     folder, trust = Path(path), tuple(trust)
     if (folder / CARD).is_file():
@@ -50,6 +50,9 @@ def load_translator(path: str | Path, *, player: str | None = None, trust: Itera
     run = Run(folder, trust=trust)
     if not run.exists:
         raise FileUnusableError(f"{folder} is not a run and not an exported translator; give the folder of one")
+    if player is not None and player not in run.bound.recipe.optims:
+        run.translator()  # a run that has none says so
+        raise UsageError(f"{folder} has no translator {player}; leave the direction out")
     return run.translator(player)
 
 

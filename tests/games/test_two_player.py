@@ -91,6 +91,20 @@ def test_both_at_once_is_each_against_the_other_as_it_was(devices: Devices) -> N
             torch.testing.assert_close(after[name][key], old.detach() - 0.1 * gradient)
 
 
+@pytest.mark.parametrize(
+    ("word", "sizes"), [("quick", [16]), ("quick+network=progan", [8, 8]), ("r3gan+network=stylegan2", [8, 8])]
+)
+def test_d_that_looks_around_sees_reals_and_fakes_apart(word: str, sizes: list[int], devices: Devices) -> None:
+    """ProGAN's and StyleGAN2's D compare the images of a group, which are to be all real or all fake."""
+    bound = fitted(recipe_named(word, width=8, batch=8))
+    state = State(bound, seed=0, device=devices.device)
+    shown: list[int] = []
+    judge = state.players["discriminator"].network
+    judge.register_forward_pre_hook(lambda module, args: shown.append(len(args[0])))
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    assert shown[: len(sizes)] == sizes
+
+
 def test_who_moves_at_once_does_nothing_else(devices: Devices) -> None:
     both = (Turn(("discriminator", "generator")),)
     with pytest.raises(UsageError, match="players that move at once cannot look ahead"):

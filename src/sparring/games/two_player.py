@@ -17,6 +17,7 @@ from sparring.games.lookahead import Ahead, Judge, look_ahead
 from sparring.games.verdicts import noted, opposed
 from sparring.networks.growing import grow, seen_at
 from sparring.networks.layers import StyleBased, Verdict, pyramid
+from sparring.networks.modifiers import MinibatchDeviation, MinibatchDiscrimination
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf, PenaltyInputs
 from sparring.recipe import Turn
@@ -31,8 +32,8 @@ class TwoPlayerGame:
     """Players `generator` and `discriminator`, made by two factories of (shape, classes).
 
     `modifiers` change D after it was built, each a function of (network, shape, classes): spectral norm, minibatch
-    discrimination, labels. `together` shows D reals and fakes in one batch: the same function for a D without batch
-    statistics, and faster. `fakes_per_real` is the number of fakes D sees for every real.
+    discrimination, labels. `together` shows D reals and fakes in one batch, which is faster, unless its verdicts depend
+    on the others of a batch. `fakes_per_real` is the number of fakes D sees for every real.
 
     A `conditional` game gives both players labels: fakes have labels as frequent as the reals', or, where a loss or a
     penalty sets them beside reals, those reals' own. The auxiliary classifier of Odena et al. 2017 has two terms:
@@ -76,6 +77,7 @@ class TwoPlayerGame:
         self.loss, self.conditional, self.together, self.fakes_per_real = loss, conditional, together, fakes_per_real
         self.packing, self.augment, self.unroll = packing, augment, unroll
         self._shape: Shape = (0, 0, 0)
+        self._at_once = together
         self._state: dict[str, Tensor] = {} if augment is None else augment.begin()
         self._kept: tuple[int, _Shown, Tensor] | None = None  # `seen`, fakes with their graph, real logits
 
@@ -100,6 +102,7 @@ class TwoPlayerGame:
         if self.conditional and not heard:
             module = type(discriminator).__module__
             raise UsageError(f"{module} makes a D that takes no labels; add labels=concat, or projection")
+        self._at_once = self.together and not _looks_around(discriminator)
         return {"generator": generator, "discriminator": discriminator}
 
     @property
@@ -172,7 +175,7 @@ class _Play:
         _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
         fake = self._packed(made).leaf("fake" in self.wanted)
         real = self._reals().leaf("real" in self.wanted)
-        if game.together:
+        if game._at_once:
             on_real, on_fake = _halves(self._verdict(real.and_also(fake)), len(real))
         else:
             on_real, on_fake = self._verdict(real), self._verdict(fake)
@@ -353,6 +356,12 @@ def _classes_told(verdict: Verdict, shown: _Shown) -> Tensor:
     if verdict.class_logits is None or shown.labels is None:
         raise UsageError("this discriminator tells no classes apart; give it labels=classes")
     return cross_entropy(verdict.class_logits.float(), shown.labels)
+
+
+def _looks_around(network: nn.Module) -> bool:
+    """Whether a verdict depends on the others of its batch: by batch norm, or by a statistic that is shown to D."""
+    kinds = (nn.modules.batchnorm._BatchNorm, MinibatchDeviation, MinibatchDiscrimination)
+    return any(isinstance(module, kinds) for module in network.modules())
 
 
 def _copies(network: nn.Module) -> dict[str, Tensor]:

@@ -33,6 +33,10 @@ class Batch(Protocol):
         """Images of this turn on this process."""
 
     @property
+    def parts(self) -> int:
+        """In how many parts, one after the other, the turn is played; this is one of them."""
+
+    @property
     def real(self) -> Tensor:
         """Reals `[size, c, h, w]` in [-1, 1] (points as they are); fresh for every turn."""
 

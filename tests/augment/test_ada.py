@@ -12,12 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import noise_of
+from conftest import noise_loader, noise_of
 from sparring.augment import matrices
 from sparring.augment.ada import ada
 from sparring.augment.augmentation import Adaptive, Augmentation
 from sparring.augment.filtering import SYM6, bands, octaves
 from sparring.augment.warping import warp
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.recipes.spelling import recipe_named
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ada.json").read_text())
 GROUPS = ("blit", "geometry", "colour", "filtering", "noise", "cutout")
@@ -144,23 +147,32 @@ def test_the_strength_follows_the_sign_of_d() -> None:
     augmentation = Augmentation(ada, Adaptive(over=1000.0, target=0.6, every=4))
     state = augmentation.begin()
     for turn in range(1, 9):
-        augmentation.listen(state, torch.tensor(0.9), 50, 1.0)
+        augmentation.listen(state, torch.tensor(0.9), 50)
         assert float(state["strength"]) == pytest.approx(0.2 * (turn // 4))
     for _ in range(4):
-        augmentation.listen(state, torch.tensor(0.1), 50, 1.0)
+        augmentation.listen(state, torch.tensor(0.1), 50)
     assert float(state["strength"]) == pytest.approx(0.2)
     for _ in range(8):
-        augmentation.listen(state, torch.tensor(-1.0), 50, 1.0)
+        augmentation.listen(state, torch.tensor(-1.0), 50)
     assert float(state["strength"]) == 0.0
 
 
-def test_turns_of_d_share_a_round() -> None:
-    """With five turns a round the strength moves no faster: after four rounds of 50 images by 200 / 1000."""
+@pytest.mark.parametrize(("turns", "parts"), [(5, 1), (1, 5), (5, 2)])
+def test_turns_of_d_and_their_parts_share_a_round(turns: int, parts: int) -> None:
+    """In five turns a round, or five parts, the strength moves as often: by 0.2 after four rounds of 50 images."""
     augmentation = Augmentation(ada, Adaptive(over=1000.0, every=4))
     state = augmentation.begin()
-    for turn in range(1, 41):
-        augmentation.listen(state, torch.tensor(1.0), 50, 0.2)
-        assert float(state["strength"]) == pytest.approx(0.2 * (turn // 20))
+    for heard in range(1, 8 * turns * parts + 1):
+        augmentation.listen(state, torch.tensor(1.0), 50 // parts, turns, parts)
+        assert float(state["strength"]) == pytest.approx(0.2 * (heard // (4 * turns * parts)))
+
+
+def test_the_strength_moves_in_one_round_of_four_also_in_parts(devices: Devices) -> None:
+    recipe = recipe_named("gan+augment=ada+accumulate=2", width=4, batch=8)
+    playing = rounds(recipe.bind((1, 8, 8), 0, 96, 1000), noise_loader((1, 8, 8)), devices=devices)
+    states = (played.state.tensors() for played in itertools.islice(playing, 4))
+    heard = [(float(t["game.rounds"]), float(t["game.images"])) for t in states]
+    assert heard == [(1, 8), (2, 16), (3, 24), (0, 0)]
 
 
 def test_a_shift_moves_both_ways_or_not_at_all() -> None:

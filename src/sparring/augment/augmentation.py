@@ -83,16 +83,17 @@ class Augmentation:
         with torch.autocast(images.device.type, enabled=False):
             return self.pipe(images.float(), self.now(state, seen, images), draw)
 
-    def listen(self, state: dict[str, Tensor], sign: Tensor, images: int, share: float) -> None:
-        """One turn of D, `share` of its turns in a round: the mean sign of its answers on `images` reals.
+    def listen(self, state: dict[str, Tensor], sign: Tensor, images: int, turns: int = 1, parts: int = 1) -> None:
+        """One of `parts` of one of D's `turns` in a round: the mean sign of its answers on `images` reals.
 
         No host round trip.
         """
         if not isinstance(self.strength, Adaptive):
             return
+        share = 1 / (turns * parts)
         state["signs"] += share * sign
         state["rounds"] += share
-        state["images"] += share * images
+        state["images"] += share * (parts * images)
         due = (state["rounds"] > self.strength.every - share / 2).float()
         step = (state["signs"] / state["rounds"] - self.strength.target).sign() * state["images"] / self.strength.over
         state["strength"].add_(due * step).clamp_(0, 1)

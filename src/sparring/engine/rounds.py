@@ -201,7 +201,7 @@ class _Draw:
     """The batch of one turn, drawn when asked for."""
 
     def __init__(self, table: _Table, turn: Turn, cursor: int, part: int, parts: int) -> None:
-        self._table, self._parts = table, parts
+        self._table, self.parts = table, parts
         self._place = part * table.devices.world + table.devices.rank
         self._global = max(round(table.batch * turn.batch_fraction), 1)
         self._part = table.devices.share(self._global, part, parts)
@@ -222,14 +222,14 @@ class _Draw:
         return self._reals()[1]
 
     def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
-        table, pieces = self._table, self._table.devices.world * self._parts
+        table, pieces = self._table, self._table.devices.world * self.parts
         source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
         self._noises += 1
         whole = draw((n * pieces, dim), kind, source)
         return _moved(whole[self._place * n : (self._place + 1) * n], table.devices.device)
 
     def fake_labels(self, n: int) -> Tensor:
-        table, pieces = self._table, self._table.devices.world * self._parts
+        table, pieces = self._table, self._table.devices.world * self.parts
         source = generator(table.state.seed, "labels", table.state.round, table.ordinal, self._namings)
         self._namings += 1
         whole = table.loader.labels(source, n * pieces)

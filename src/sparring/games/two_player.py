@@ -334,7 +334,7 @@ class _Play:
         if augment is not None:
             if loss.boundary is not None:
                 sign = ctx.mean((real - loss.boundary).sign())
-                augment.listen(state, sign, self.batch.size * ctx.processes, 1 / self.turn.times)
+                augment.listen(state, sign, self.batch.size * ctx.processes, self.turn.times, self.batch.parts)
             ctx.note(augmentation=augment.now(state, ctx.seen, real))
 
 

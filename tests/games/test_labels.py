@@ -248,6 +248,20 @@ def test_penalties_between_reals_and_fakes_stay_within_a_class(devices: Devices)
     assert torch.equal(shown[0][1], shown[2][1])
 
 
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+def test_so_do_they_where_d_sees_more_or_fewer_fakes_than_reals(ratio: float, devices: Devices) -> None:
+    """Those that are set beside a real have its label; the others have labels of their own."""
+    between = Penalty("between", of=wgan_gp, weight=1.0)
+    recipe = toy((Term("adversarial"),), fakes_per_real=ratio)
+    recipe = recipe.but(turns=(Turn(("discriminator",), (Term("adversarial"), between)), recipe.turns[1]))
+    players = one_round(recipe, devices).players
+    asked = players["generator"].network.asked[0]  # type: ignore[index, union-attr]
+    told = players["discriminator"].network.shown[0][1]  # type: ignore[index, union-attr]
+    assert (len(asked), len(told)) == (round(6 * ratio), 6)
+    pairs = min(len(asked), len(told))
+    assert torch.equal(asked[:pairs], told[:pairs])  # type: ignore[index]
+
+
 def test_a_judge_that_hears_no_labels_is_refused() -> None:
     deaf = partial(dcgan.Discriminator, width=4)
     with pytest.raises(UsageError, match="makes a D that takes no labels"):

@@ -268,17 +268,22 @@ class _Play:
         """What penalties may differentiate by (styles where G has any, otherwise z), and the images, with labels."""
         generator: Any = self.ctx.players["generator"]
         z = self.batch.z(n, generator.z_dim, generator.z_kind).requires_grad_("latents" in self.wanted)
-        labels = None
-        if self.game.conditional:
-            # Penalties of D may mix a fake with a real (Gulrajani et al. 2017), which must then be of one class.
-            mixed = "discriminator" in self.turn.players and bool(self.turn.penalties) and n == self.batch.size
-            matched = mixed or self.game.loss.pairing != "none"
-            labels = self.batch.labels if matched else self.batch.fake_labels(n)
+        labels = self._fake_labels(n) if self.game.conditional else None
         with torch.set_grad_enabled(graph):
             if "latents" in self.wanted and isinstance(generator, StyleBased):
                 styles = generator.styles(z, labels)
                 return styles, _Shown(generator.synthesis(styles), labels)
             return z, _Shown(_ask(generator, z.view_as(z), labels), labels)
+
+    def _fake_labels(self, n: int) -> Tensor | None:
+        """Labels of n fakes: as frequent as the reals', or, of those that are set beside a real, that one's own."""
+        # Penalties of D may mix a fake with a real (Gulrajani et al. 2017), which must then be of one class.
+        mixed = "discriminator" in self.turn.players and bool(self.turn.penalties)
+        theirs = self.batch.labels if mixed or self.game.loss.pairing != "none" else None
+        if theirs is None or n > len(theirs):
+            drawn = self.batch.fake_labels(n)
+            return drawn if theirs is None else torch.cat([theirs, drawn[len(theirs) :]])
+        return theirs[:n]
 
     def _reals(self) -> _Shown:
         real, level = self.batch.real, self.ctx.level

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate, pad
@@ -81,3 +84,32 @@ def test_patches_are_averaged_per_image() -> None:
 def test_sizes_that_do_not_halve_name_their_neighbours(size: tuple[int, int], nearest: str) -> None:
     with pytest.raises(ShapeError, match=nearest):
         pyramid((3, *size))
+
+
+@pytest.mark.parametrize("height", [1, 3, 9, 17, 25, 34, 51])
+def test_the_nearest_sizes_are_those_of_all_sizes(height: int) -> None:
+    """Sizes are tried one by one here; of those as near the one whose height is nearer."""
+
+    def halves(size: tuple[int, int]) -> bool:
+        steps = (2**k for k in range(8))
+        return any(size[0] % s == 0 == size[1] % s and 4 <= min(size) // s <= 7 for s in steps)
+
+    sizes = [size for size in itertools.product(range(4, 128), repeat=2) if halves(size)]
+    for width in (1, 5, 8, 9, 23, 30, 49, 62):
+        if halves((height, width)):
+            continue
+        sides = [
+            [size for size in sizes if size[0] <= height and size[1] <= width],
+            [size for size in sizes if size[0] >= height and size[1] >= width],
+        ]
+        with pytest.raises(ShapeError) as refusal:
+            pyramid((3, height, width))
+        key = lambda size, w=width: (abs(size[0] - height) + abs(size[1] - w), abs(size[0] - height))  # noqa: E731
+        assert list(refusal.value.nearest) == [min(side, key=key) for side in sides if side]
+
+
+def test_the_nearest_sizes_of_a_photograph_are_found_at_once() -> None:
+    begin = time.process_time()
+    with pytest.raises(ShapeError, match="2560x3584 and 3072x4096"):
+        pyramid((3, 3001, 4001))
+    assert time.process_time() - begin < 1

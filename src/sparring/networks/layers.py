@@ -171,20 +171,26 @@ def _halved(height: int, width: int) -> Pyramid | None:
 
 
 def _nearest(height: int, width: int) -> tuple[tuple[int, int], ...]:
-    """The nearest possible size that is not larger, if there is one, and the nearest that is not smaller."""
-    down = [(h, w) for h in range(height, 3, -1) for w in _sides(h, width, -1)]
-    up = [(h, w) for h in range(max(height, 4), 2 * max(height, 4) + 1) for w in _sides(h, max(width, 4), 1)]
+    """The nearest possible size that is not larger, if there is one, and the nearest that is not smaller.
 
-    def distance(size: tuple[int, int]) -> int:
-        return abs(size[0] - height) + abs(size[1] - width)
+    Of those as near the one whose height is nearer.
+    """
+    down, up = [], []
+    for step in (2**doublings for doublings in range(max(height, width, 4).bit_length())):
+        high, wide = height // step, width // step
+        down += _possible(step, (high, wide), (min(high, 7), wide), (high, min(wide, 7)))
+        up += _possible(step, (max(-(-height // step), 4), max(-(-width // step), 4)))
+
+    def distance(size: tuple[int, int]) -> tuple[int, int]:
+        high, wide = abs(size[0] - height), abs(size[1] - width)
+        return high + wide, high
 
     return tuple(min(sizes, key=distance) for sizes in (down, up) if sizes)
 
 
-def _sides(height: int, width: int, direction: int) -> list[int]:
-    """The first width from `width` on, up or down, that goes with a height."""
-    end = 3 if direction < 0 else 2 * width + 1
-    return next(([w] for w in range(width, end, direction) if _halved(height, w)), [])
+def _possible(step: int, *bases: tuple[int, int]) -> list[tuple[int, int]]:
+    """`step` times the bases whose shorter side is in 4..7."""
+    return [(step * height, step * width) for height, width in bases if 4 <= min(height, width) <= 7]
 
 
 def require_division(height: int, width: int, by: int, *, why: str = "") -> None:

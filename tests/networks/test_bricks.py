@@ -10,8 +10,12 @@ import torch
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate, pad
 
 from sparring.errors import ShapeError
+from sparring.names import discover
 from sparring.networks import dcgan, quick, r3gan
 from sparring.networks.layers import ConvDown, UpConv, Verdict, fold_down, fold_up, pyramid
+from sparring.recipes.players import architectures
+
+PLAYERS = ("Generator", "Discriminator")
 
 
 def test_folded_upsampling_is_upsampling_then_convolution() -> None:
@@ -72,6 +76,15 @@ def test_features_come_before_the_verdict(network: object) -> None:
     x = torch.randn(2, 3, 16, 24)
     assert discriminator(x).per_image.shape == (2,)
     assert all(len(layer) == 2 for layer in discriminator.features(x))
+
+
+@pytest.mark.parametrize("name", architectures())
+def test_no_pass_copies_numbers_from_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.tensor(numbers, device=...)` waits for all that a GPU was asked to do before."""
+    generator, discriminator = (discover("networks")[f"{name}:{who}"]((3, 16, 16)) for who in PLAYERS)
+    for maker in ("tensor", "as_tensor", "from_numpy"):
+        monkeypatch.delattr(torch, maker)
+    assert discriminator(generator(torch.randn(4, generator.z_dim))).per_image.shape == (4,)
 
 
 def test_patches_are_averaged_per_image() -> None:

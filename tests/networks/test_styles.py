@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from golden.filling import combination, sparse
 from golden.styles import CASES, inputs, member, quiet
-from sparring.networks import stylegan2
+from sparring.networks import stylegan, stylegan2
 from sparring.networks.equalised import EqualConv, EqualLinear, blurred, filtered_down, filtered_up
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "styles.json").read_text())["answers"]
@@ -87,6 +88,17 @@ def test_styles_change_at_a_layer_in_training_alone() -> None:
     generator.eval()
     still = generator.styles(z)
     assert torch.equal(still, still[:, :1].expand_as(still))
+
+
+@pytest.mark.parametrize("module", [stylegan, stylegan2], ids=["stylegan", "stylegan2"])
+def test_the_second_style_is_of_the_same_kind_of_noise(module: Any) -> None:
+    generator = module.Generator((1, 8, 8), width=2, most=8, z_dim=6, z_kind="uniform", mixing=1.0)
+    seen: list[Tensor] = []
+    generator.mapping.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    generator.styles(torch.rand(400, 6) * 2 - 1)
+    assert all(-1 <= z.min() < -0.9 < 0.9 < z.max() <= 1 for z in seen)
+    assert len(seen) == 2
+    assert not torch.equal(*seen)
 
 
 def test_an_image_is_a_function_of_z_in_evaluation() -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "fold_up",
     "initialise_normal",
     "inner_layers",
+    "noise_like",
     "norm_layer",
     "pyramid",
     "require_division",
@@ -127,6 +128,11 @@ class LayeredDiscriminator(nn.Module, ABC):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x, labels)[-1], labels)
+
+
+def noise_like(z: Tensor, kind: str) -> Tensor:
+    """Other noise in place of z, of its kind (`normal` or `uniform`, U(-1, 1)), from the default generator."""
+    return torch.rand_like(z) * 2 - 1 if kind == "uniform" else torch.randn_like(z)
 
 
 def two_styles(first: Tensor, second: Tensor, layers: int, share: float) -> Tensor:

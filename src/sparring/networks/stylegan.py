@@ -16,7 +16,7 @@ from torch.nn.functional import instance_norm
 from sparring.networks import progan
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, painted
-from sparring.networks.layers import StyleBased, pyramid, two_styles, widths_of
+from sparring.networks.layers import StyleBased, noise_like, pyramid, two_styles, widths_of
 from sparring.networks.progan import UpEqualConv, leaky
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -107,7 +107,7 @@ class Generator(Growing, StyleBased):
         w: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.layers, -1)
         if not self.training or not self.mixing:
             return w
-        other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
+        other = self.mapping(noise_like(z, self.z_kind), labels, remember=False)[:, None]
         return two_styles(w, other, self.layers_in_use, self.mixing)
 
     def truncated(self, styles: Tensor, psi: float) -> Tensor:

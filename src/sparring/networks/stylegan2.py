@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
-from sparring.networks.layers import StyleBased, Verdict, pyramid, two_styles, widths_of
+from sparring.networks.layers import StyleBased, Verdict, noise_like, pyramid, two_styles, widths_of
 from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -101,7 +101,7 @@ class Generator(StyleBased):
         w: Tensor = self.mapping(z, labels)[:, None].expand(-1, self.layers, -1)
         if not self.training or not self.mixing:
             return w
-        other = self.mapping(torch.randn_like(z), labels, remember=False)[:, None]
+        other = self.mapping(noise_like(z, self.z_kind), labels, remember=False)[:, None]
         return two_styles(w, other, self.layers_in_use, self.mixing)
 
     def truncated(self, styles: Tensor, psi: float) -> Tensor:

@@ -101,6 +101,13 @@ def test_the_second_style_is_of_the_same_kind_of_noise(module: Any) -> None:
     assert not torch.equal(*seen)
 
 
+def test_judging_leaves_the_judge_as_it_was() -> None:
+    judge = stylegan2.Discriminator((1, 8, 8), 3, width=2, most=8)
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    judge(torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 2, 0]))
+    assert all(torch.equal(before[name], value) for name, value in judge.state_dict().items())
+
+
 def test_an_image_is_a_function_of_z_in_evaluation() -> None:
     generator = stylegan2.Generator((1, 16, 16), width=2, most=8, z_dim=6)
     with torch.no_grad():

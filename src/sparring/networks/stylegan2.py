@@ -245,7 +245,8 @@ class Discriminator(nn.Module):
         said = self.head(last)
         if self.mapping is None or labels is None:
             return Verdict(said.squeeze(1))
-        return Verdict((said * self.mapping(None, labels)).sum(1) / math.sqrt(said.shape[1]))
+        known = self.mapping(None, labels, remember=False)
+        return Verdict((said * known).sum(1) / math.sqrt(said.shape[1]))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
         return self.judge(self.features(x, labels)[-1], labels)

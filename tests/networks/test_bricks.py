@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolat
 
 from sparring.errors import ShapeError
 from sparring.names import discover
-from sparring.networks import dcgan, quick, r3gan
+from sparring.networks import dcgan, mlp, quick, r3gan
 from sparring.networks.layers import ConvDown, UpConv, Verdict, fold_down, fold_up, pyramid
 from sparring.recipes.players import architectures
 
@@ -85,6 +85,12 @@ def test_no_pass_copies_numbers_from_the_host(name: str, monkeypatch: pytest.Mon
     for maker in ("tensor", "as_tensor", "from_numpy"):
         monkeypatch.delattr(torch, maker)
     assert discriminator(generator(torch.randn(4, generator.z_dim))).per_image.shape == (4,)
+
+
+def test_perceptrons_without_layers_are_linear() -> None:
+    generator, judge = mlp.Generator((2, 1, 1), z_dim=3, layers=0), mlp.Discriminator((2, 1, 1), layers=0)
+    x = generator(torch.randn(4, 3))
+    torch.testing.assert_close(judge(x).logits, (x.flatten(1) @ judge.head.weight.t() + judge.head.bias).squeeze(1))
 
 
 def test_patches_are_averaged_per_image() -> None:

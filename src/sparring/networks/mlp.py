@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`.
 
     `layers` leaky ReLU (0.2) layers of `width` units, with batch norm and dropout if asked (the paper used maxout and
-    dropout; Goodfellow et al. 2014, section 5).
+    dropout; Goodfellow et al. 2014, section 5). Without layers it is linear.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Discriminator(nn.Module):
             layer.append(nn.LeakyReLU(0.2))
             layer += [nn.Dropout(dropout)] if dropout else []
             self.layers.append(nn.Sequential(*layer))
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width if layers else math.prod(shape), 1)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """The activations of every layer, `[n, width]` each."""
+        """The activations of every layer, `[n, width]` each; without layers the image itself, flat."""
         x, found = x.flatten(1), []
         for layer in self.layers:
             x = layer(x)
             found.append(x)
-        return found
+        return found or [x]
 
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""

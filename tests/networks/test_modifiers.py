@@ -53,6 +53,13 @@ def test_spectral_norm_takes_one_power_step_a_use() -> None:
     torch.testing.assert_close(layer.weight.detach(), weight / (u @ weight @ v), rtol=1e-5, atol=1e-7)
 
 
+def test_spectral_norm_is_put_on_once() -> None:
+    """As where a recipe has it and a person asks for it again."""
+    network = spectral_norm(JUDGES["dcgan"](), SHAPE)
+    before = list(network.state_dict())
+    assert list(spectral_norm(network, SHAPE).state_dict()) == before
+
+
 def test_minibatch_discrimination_by_hand() -> None:
     """Two kernels of one dimension each: o_b = sum over the others of exp(-|M_ib - M_jb|)."""
     layer = MinibatchDiscrimination(2, kernels=2, dim=1)

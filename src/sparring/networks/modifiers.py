@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrize import ParametrizationList
 
 from sparring.errors import UsageError
 from sparring.networks.layers import Verdict, inner_layers
@@ -30,9 +31,10 @@ def spectral_norm(
 
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
     (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel. A weight that
-    starts at zero has no direction, which is all that normalisation leaves of one; it starts at random instead.
+    starts at zero has no direction, which is all that normalisation leaves of one; it starts at random instead. One
+    that is normalised already stays as it is.
     """
-    for module in list(network.modules()):
+    for module in [module for module in network.modules() if not isinstance(module, ParametrizationList)]:
         for name, weight in list(module._parameters.items()):
             if weight is None or weight.dim() < 2:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.directions import Directions, factorised, principal, walk
 from sparring.latent.mix import table
-from sparring.networks import dcgan, progan, stylegan, stylegan2
+from sparring.networks import dcgan, mlp, progan, stylegan, stylegan2
 from sparring.networks.biggan import Generator as BigGan
 from sparring.networks.conditioning import LabelledGenerator
 
@@ -127,6 +129,19 @@ def test_generators_of_every_kind(find: object) -> None:
         assert found.vectors.shape == (2, 6)
         torch.testing.assert_close(found.vectors.norm(dim=1), torch.ones(2), atol=1e-5, rtol=0)
         assert walk(generator, found, steps=3).shape[:2] == (2, 3)
+
+
+@pytest.mark.parametrize("find", [principal, factorised])
+def test_directions_that_change_nothing_are_refused(find: Any) -> None:
+    """A first layer that a part of z never reaches, as BigGAN's, and one of fewer units than z has numbers."""
+    torch.manual_seed(0)
+    split = TrainedGenerator(BigGan((3, 16, 16), width=2, z_dim=12))
+    assert len(find(split, 4)) == 4
+    with pytest.raises(UsageError, match="5 directions cannot be had where what comes first changes along 4"):
+        find(split, 5)
+    narrow = TrainedGenerator(mlp.Generator((1, 4, 4), z_dim=6, width=3))
+    with pytest.raises(UsageError, match="4 directions cannot be had where what comes first changes along 3"):
+        find(narrow, 4)
 
 
 def test_what_cannot_be() -> None:

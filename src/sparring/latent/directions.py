@@ -22,6 +22,8 @@ from sparring.latent.slopes import require_slopes
 
 __all__ = ["Directions", "factorised", "principal", "walk", "walk_checked"]
 
+_NOTHING = 1e-10  # of the largest eigenvalue, the square of what float32 leaves of nothing
+
 
 @dataclass(frozen=True)
 class Directions:
@@ -40,7 +42,7 @@ def principal(
     """Principal components of styles, of n seeds; without styles, of the first layer (GANSpace, sections 2.1 and 2.2).
 
     In the second case a direction of z is what best explains a component, by least squares. What a class does is left
-    out: each counts from its own mean. Raises UsageError for more directions than there are dimensions.
+    out: each counts from its own mean. Raises UsageError for more directions than change anything.
     """
     _check(generator, k)
     z = latents(list(range(seed, seed + n)), generator.z_dim, generator.z_kind)
@@ -62,7 +64,7 @@ def factorised(generator: TrainedGenerator, k: int = 6, *, layers: Sequence[int]
     """Eigenvectors of A'A, the largest first, where A is how styles, or z, enter (Shen & Zhou 2021, eq. 9).
 
     A holds what maps styles to scales, of some `layers` or of all in use, one below the other; without styles it is the
-    first layer. Raises UsageError for layers that there are not, and for more directions than there are dimensions.
+    first layer. Raises UsageError for layers that there are not, and for more directions than change anything.
     """
     _check(generator, k)
     z = latents(list(range(2048)), generator.z_dim, generator.z_kind)
@@ -165,8 +167,14 @@ def _centred(rows: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def _largest(square: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest eigenvalues of a symmetric matrix and their vectors as rows, the largest number positive."""
+    """The k largest eigenvalues of a symmetric matrix and their vectors as rows, the largest number positive.
+
+    Raises UsageError where fewer are above nothing, as where a part of z enters later: the others could be any.
+    """
     values, vectors = torch.linalg.eigh(square)
+    rank = int((values > _NOTHING * values[-1]).sum())
+    if k > rank:
+        raise UsageError(f"{k} directions cannot be had where what comes first changes along {rank}; ask for fewer")
     rows = vectors.t().flip(0)[:k]
     signs = rows.gather(1, rows.abs().argmax(1, keepdim=True)).sign()
     return values.flip(0)[:k], rows * signs

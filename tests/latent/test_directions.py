@@ -131,6 +131,14 @@ def test_generators_of_every_kind(find: object) -> None:
         assert walk(generator, found, steps=3).shape[:2] == (2, 3)
 
 
+def test_every_seed_has_its_own_class() -> None:
+    generator = style_based()[0]
+    styles = generator.styles(generator.latents(64, 1), generator.labels(64, 1))[:, 0].double()
+    centred = styles - torch.stack([styles[k % 2 :: 2].mean(0) for k in range(64)])
+    expected = torch.linalg.eigvalsh(centred.t() @ centred / 63).flip(0)[:3].sqrt().float()
+    torch.testing.assert_close(principal(generator, 3, n=64, seed=1).deviations, expected)
+
+
 @pytest.mark.parametrize("find", [principal, factorised])
 def test_directions_that_change_nothing_are_refused(find: Any) -> None:
     """A first layer that a part of z never reaches, as BigGAN's, and one of fewer units than z has numbers."""

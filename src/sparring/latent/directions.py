@@ -46,7 +46,7 @@ def principal(
     """
     _check(generator, k)
     z = latents(list(range(seed, seed + n)), generator.z_dim, generator.z_kind)
-    labels = generator.labels(n, classes=classes)
+    labels = generator.labels(n, seed, classes=classes)
     found = _centred(_entering(generator, z, labels).double(), labels)
     if generator.style_layers:
         values, vectors = _largest(found.t() @ found / (n - 1), k)

@@ -73,7 +73,7 @@ def factorised(generator: TrainedGenerator, k: int = 6, *, layers: Sequence[int]
         network = generator.network
         chosen = layers_checked(generator, range(network.layers_in_use) if layers is None else layers)
         with torch.inference_mode():
-            matrix = torch.cat([network.style_weights(layer) for layer in chosen]).double().cpu()
+            matrix = torch.cat([network.style_weights(layer) for layer in chosen]).cpu().double()
         at = _centred(_entering(generator, z, labels).double(), labels)
     else:
         if layers is not None:

@@ -194,6 +194,14 @@ def test_other_files_are_refused() -> None:
         esrgan.translator({"model.1.sub.0.RDB1.conv1.0.weight": torch.zeros(4, 4, 3, 3)})
 
 
+@pytest.mark.parametrize("layer", ["3x", "30000000000", "²", ""])
+def test_a_strange_name_is_no_layer(layer: str) -> None:
+    """Names of a stranger's file are not taken for numbers, nor for how many layers there are to be."""
+    dense = {"model.1.sub.0.RDB1.conv1.0.weight": torch.zeros(4, 4, 3, 3)}
+    with pytest.raises(FileUnusableError):
+        esrgan.translator(dense | {f"model.{layer}.weight": torch.zeros(1)})
+
+
 def test_pixels_folded_into_channels_are_refused() -> None:
     tensors = published("rrdb") | {"conv_first.weight": torch.zeros(6, 12, 3, 3)}
     with pytest.raises(FileUnusableError, match="takes 12 channels"):

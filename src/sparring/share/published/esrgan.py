@@ -100,7 +100,7 @@ def _column(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 def _older(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """The older spelling, as long as the file's list of layers is."""
     blocks = sum(name.startswith("model.1.sub.") and name.endswith(".RDB1.conv1.0.weight") for name in tensors)
-    last = max(int(name.split(".")[1]) for name in tensors if re.match(r"model\.\d", name))
+    last = max(int(found[1]) for name in tensors if (found := re.match(r"model\.(\d{1,3})\.", name)))
     ups = {f"ups.{up}": f"model.{3 + 3 * up}" for up in range((last - 4) // 3)}
     dense, trunk = "model.1.sub.{i}.RDB{j}.conv{k}.0", f"model.1.sub.{blocks}"
     return {

@@ -56,7 +56,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return make_run(tmp_path_factory.mktemp("translators") / name, tiny(name), KINDS[name], classes=classes)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (31, 45), (7, 90)])
+@pytest.mark.parametrize("size", [(32, 32), (31, 45), (7, 90), (3, 4), (1, 1)])
 def test_any_size_goes_in(trained: Run, size: tuple[int, int]) -> None:
     translator = trained.translator()
     scale = translator.network.scale

@@ -65,7 +65,7 @@ class TrainedTranslator:
     def _one(self, image: Tensor, seed: int, tile: int) -> Tensor:
         device = next(self.network.parameters()).device
         height, width = image.shape[2:]
-        x = _filled(image.to(device).float().div(127.5).sub(1), self.network.multiple)
+        x = _filled(image.to(device).float().div(127.5).sub(1), self.network.multiple, self.network.least)
         try:
             with torch.inference_mode(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed_of(seed, "translate"))
@@ -169,11 +169,11 @@ def _pieces(length: int, side: int, margin: int) -> Iterator[_Piece]:
         yield _Piece(begin, end, max(begin - margin, 0), min(end + margin, length))
 
 
-def _filled(x: Tensor, multiple: int) -> Tensor:
-    """Sides filled up to a multiple, by reflection as far as there is something to reflect."""
+def _filled(x: Tensor, multiple: int, least: int) -> Tensor:
+    """Sides filled up to `least` multiples or more, by reflection as far as there is something to reflect."""
     while True:
         height, width = x.shape[2:]
-        low, right = -height % multiple, -width % multiple
+        low, right = (max(-side % multiple, least * multiple - side) for side in (height, width))
         if not low and not right:
             return x
         mode = "reflect" if min(height, width) > 1 else "replicate"

@@ -36,7 +36,7 @@ class ResNetTranslator(Translator):
     2018, section 3.2); raises UsageError where channels are more or fewer.
     """
 
-    multiple = 4
+    multiple, least = 4, 2  # a block's border is reflected at a quarter of the size, where one pixel has no other
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ResNetTranslator(Translator):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        require_multiple(shape, self.multiple, least=2)
+        require_multiple(shape, self.multiple, self.least)
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         if residual and self.channels != self.given:
             raise UsageError("what is added to an image has its channels; leave residual out")

@@ -91,15 +91,16 @@ class StyleBased(nn.Module, ABC):
 class Translator(nn.Module, ABC):
     """A network from images to images: `[n, c, h, w]` -> `[n, c', scale h, scale w]`, both in [-1, 1], of any size.
 
-    It is `given` c channels and makes `channels` c'. The sides of what it is given are multiples of `multiple`. `reach`
-    is how far away, in given pixels, anything may be that a pixel depends on; None where that is the whole image
-    (statistics of it, attention, a bottleneck), which therefore cannot be cut into tiles. `noisy` ones draw from the
-    default generator, by layers of dropout that a `TrainedTranslator` keeps on.
+    It is `given` c channels and makes `channels` c'. The sides of what it is given are multiples of `multiple`, and at
+    least `least` of them. `reach` is how far away, in given pixels, anything may be that a pixel depends on; None where
+    that is the whole image (statistics of it, attention, a bottleneck), which therefore cannot be cut into tiles.
+    `noisy` ones draw from the default generator, by layers of dropout that a `TrainedTranslator` keeps on.
     """
 
     given: int
     channels: int
     multiple: int = 1
+    least: int = 1
     scale: int = 1
     reach: int | None = None
     noisy: bool = False

@@ -19,6 +19,8 @@ from sparring.networks.quantiser import Quantiser
 
 __all__ = ["Codec"]
 
+_GROUPS = 32
+
 
 class Codec(Translator):
     """Images `[n, c, h, w]` -> the same images as far as codes can say them, nominally in [-1, 1], without squashing.
@@ -52,6 +54,7 @@ class Codec(Translator):
         self.multiple = 2**last
         self.check(*shape[1:])
         widths = [width * factor for factor in multipliers]
+        self.least = 2 if min(widths[-2:]) <= _GROUPS else 1  # norms of single channels have nothing in single places
         latent = latent or dim
         self.encoder = _Encoder(shape[0], latent, width, widths, blocks, attention)
         self.before = nn.Conv2d(latent, dim, 1)
@@ -213,5 +216,5 @@ def _middle(channels: int) -> nn.Sequential:
 
 def _norm(channels: int) -> nn.GroupNorm:
     """Group norm of 32 groups, or as many as divide the channels."""
-    groups = next(groups for groups in range(32, 0, -1) if channels % groups == 0)
+    groups = next(groups for groups in range(_GROUPS, 0, -1) if channels % groups == 0)
     return nn.GroupNorm(groups, channels, eps=1e-6)

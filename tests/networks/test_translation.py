@@ -181,7 +181,7 @@ def test_a_tile_with_its_reach_is_the_images(network: Translator) -> None:
     torch.testing.assert_close(tile[:, :, inner, inner], whole[:, :, outer, outer])
 
 
-@pytest.mark.parametrize(("layers", "pixels"), [(1, 16), (2, 34), (3, 70), (4, 142)])
+@pytest.mark.parametrize(("layers", "pixels"), [(0, 7), (1, 16), (2, 34), (3, 70), (4, 142)])
 def test_a_logit_sees_a_patch(layers: int, pixels: int) -> None:
     """Isola et al. 2017, appendix 6.1.2: 70x70 with three halvings, 16x16 with one."""
     judge = PatchDiscriminator((3, 256, 256), width=2, layers=layers, norm="none").double()
@@ -209,7 +209,7 @@ def test_a_verdict_of_patches(norm: Any, shape: tuple[int, int, int]) -> None:
     assert (judge.layers[1][0].bias is None) == (norm == "batch")
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+@pytest.mark.parametrize("layers", [0, 1, 2, 3, 4])
 def test_the_smallest_patch(layers: int) -> None:
     least = 3 * 2**layers
     assert PatchDiscriminator((3, least, least), width=2, layers=layers).eval()(

@@ -39,7 +39,8 @@ class PatchDiscriminator(LayeredDiscriminator):
         super().__init__()
         _require_patch(shape, layers)
         widths = [width * min(2**level, 8) for level in range(layers + 1)]
-        self.layers = nn.ModuleList([nn.Sequential(_conv(shape[0], width, stride=2), nn.LeakyReLU(0.2))])
+        first = _conv(shape[0], width, stride=2 if layers else 1)
+        self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for level, (inputs, outputs) in enumerate(pairwise(widths), start=1):
             conv = _conv(inputs, outputs, stride=2 if level < layers else 1, bias=norm != "batch")
             self.layers.append(nn.Sequential(conv, norm_layer(norm, outputs), nn.LeakyReLU(0.2)))

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import LayeredDiscriminator, UpConv, Verdict, initialise_normal, pyramid
+from sparring.networks.layers import LayeredDiscriminator, UpConv, Verdict, initialise_normal, pyramid, widths_of
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -38,7 +38,7 @@ class Generator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         self.z_dim, self.z_kind = z_dim, z_kind
-        widths = [width * min(2**stage, 8) for stage in reversed(range(max(sizes.doublings, 1)))]
+        widths = widths_of(width, 8 * width, max(sizes.doublings - 1, 0))[::-1]
         layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, widths[0], sizes.base, bias=False)]
         for inputs, outputs in pairwise(widths):
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(True), _up(inputs, outputs, upsample)]
@@ -64,7 +64,7 @@ class Discriminator(LayeredDiscriminator):
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
-        widths = [width * min(2**stage, 8) for stage in range(max(sizes.doublings, 1))]
+        widths = widths_of(width, 8 * width, max(sizes.doublings - 1, 0))
         first = _down(shape[0], widths[0]) if sizes.doublings else _same(shape[0], widths[0])
         self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for inputs, outputs in pairwise(widths):

@@ -248,7 +248,11 @@ def norm_layer(kind: Literal["batch", "instance", "none"], channels: int) -> nn.
 
 
 def widths_of(width: int, most: int, doublings: int) -> list[int]:
-    """Channels at each size, from the image to the base."""
+    """Channels at each size, from the image to the base: twice as many each time, at most so many.
+
+    >>> widths_of(64, 512, 4)
+    [64, 128, 256, 512, 512]
+    """
     return [min(width * 2**level, most) for level in range(doublings + 1)]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import ShapeError
-from sparring.networks.layers import LayeredDiscriminator, Verdict, initialise_normal, norm_layer
+from sparring.networks.layers import LayeredDiscriminator, Verdict, initialise_normal, norm_layer, widths_of
 
 __all__ = ["PatchDiscriminator"]
 
@@ -38,7 +38,7 @@ class PatchDiscriminator(LayeredDiscriminator):
     ) -> None:
         super().__init__()
         _require_patch(shape, layers)
-        widths = [width * min(2**level, 8) for level in range(layers + 1)]
+        widths = widths_of(width, 8 * width, layers)
         first = _conv(shape[0], width, stride=2 if layers else 1)
         self.layers = nn.ModuleList([nn.Sequential(first, nn.LeakyReLU(0.2))])
         for level, (inputs, outputs) in enumerate(pairwise(widths), start=1):

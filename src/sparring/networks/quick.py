@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_shuffle, pixel_unshuffle
 
-from sparring.networks.layers import Verdict, pyramid
+from sparring.networks.layers import Verdict, pyramid, widths_of
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -44,7 +44,7 @@ class Generator(nn.Module):
         sizes = pyramid(shape)
         self.base, self.z_dim, self.z_kind = sizes.base, z_dim, z_kind
         self.factor = 2 if sizes.doublings else 1
-        widths = _widths(width, sizes.doublings)[::-1]
+        widths = widths_of(width, 4 * width, max(sizes.doublings - 1, 0))[::-1]
         self.entry = nn.Linear(z_dim, widths[0] * math.prod(sizes.base), bias=False)
         self.norm = nn.BatchNorm2d(widths[0], momentum=0.05)
         self.block = _Residual(widths[0])
@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         self.factor = 2 if sizes.doublings else 1
-        widths = _widths(width, sizes.doublings)
+        widths = widths_of(width, 4 * width, max(sizes.doublings - 1, 0))
         inputs = shape[0] * self.factor**2
         first = _initialise(nn.Conv2d(inputs, widths[0], 3, padding=1), 9 * inputs)
         downs = [_initialise(nn.Conv2d(a, b, 4, stride=2, padding=1), 16 * a) for a, b in pairwise(widths)]
@@ -126,11 +126,6 @@ class _Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.block(leaky_relu(self.norm(self.convolution(x)), _SLOPE))
         return out
-
-
-def _widths(width: int, doublings: int) -> list[int]:
-    """Channels by level, from the image to the base."""
-    return [width * min(2**level, 4) for level in range(max(doublings, 1))]
 
 
 _Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)

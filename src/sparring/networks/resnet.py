@@ -11,7 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from sparring.networks.layers import ConvDown, UpConv, pyramid
+from sparring.networks.layers import ConvDown, UpConv, pyramid, widths_of
 from sparring.networks.residual import BlockDown, BlockUp, ConditionalNorm, SummedJudge
 
 __all__ = ["Discriminator", "Generator"]
@@ -39,7 +39,8 @@ class Generator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         self.base, self.classes, self.z_dim, self.z_kind = sizes.base, classes, z_dim, z_kind
-        widths = _widths(width, shape, small=4)[::-1]
+        same = [4 * width] * (sizes.doublings + 1)
+        widths = widths_of(width, 16 * width, sizes.doublings)[::-1] if _is_large(shape) else same
         self.entry = nn.Linear(z_dim, widths[0] * math.prod(sizes.base))
         self.blocks = nn.ModuleList(
             [
@@ -70,8 +71,8 @@ class Discriminator(SummedJudge):
 
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, wide: bool = False) -> None:
         doublings = pyramid(shape).doublings
-        large = min(shape[1:]) >= 48
-        widths = _widths(width, shape, small=2) if large else [2 * width] * 4
+        large = _is_large(shape)
+        widths = widths_of(width, 16 * width, doublings) if large else [2 * width] * 4
         halvings = doublings if large else min(doublings, 2)
         blocks = [
             BlockDown(
@@ -83,12 +84,8 @@ class Discriminator(SummedJudge):
         _initialise(self)
 
 
-def _widths(width: int, shape: tuple[int, int, int], *, small: int) -> list[int]:
-    """Channels at each size, from the image to the base."""
-    doublings = pyramid(shape).doublings
-    if min(shape[1:]) < 48:
-        return [small * width] * (doublings + 1)
-    return [width * min(2**level, 16) for level in range(doublings + 1)]
+def _is_large(shape: tuple[int, int, int]) -> bool:
+    return min(shape[1:]) >= 48
 
 
 def _norm(channels: int, classes: int) -> nn.Module:

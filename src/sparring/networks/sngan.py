@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sparring.networks.layers import LayeredDiscriminator, Verdict, pyramid
+from sparring.networks.layers import LayeredDiscriminator, Verdict, pyramid, widths_of
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -32,7 +32,7 @@ class Generator(nn.Module):
         super().__init__()
         sizes = pyramid(shape)
         self.base, self.z_dim, self.z_kind = sizes.base, z_dim, z_kind
-        widths = _widths(width, sizes.doublings)[::-1]
+        widths = widths_of(width, 8 * width, sizes.doublings)[::-1]
         self.entry = nn.Linear(z_dim, widths[0] * math.prod(sizes.base))
         steps: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
@@ -57,7 +57,7 @@ class Discriminator(LayeredDiscriminator):
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64) -> None:
         super().__init__()
         sizes = pyramid(shape)
-        widths = _widths(width, sizes.doublings)
+        widths = widths_of(width, 8 * width, sizes.doublings)
         self.layers = nn.ModuleList()
         channels = shape[0]
         for outputs in widths[:-1]:
@@ -70,11 +70,6 @@ class Discriminator(LayeredDiscriminator):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last.flatten(1)).squeeze(1))
-
-
-def _widths(width: int, doublings: int) -> list[int]:
-    """Channels at each size, from the image to the base."""
-    return [width * min(2**level, 8) for level in range(doublings + 1)]
 
 
 def _layer(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

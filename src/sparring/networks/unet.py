@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple
+from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple, widths_of
 
 __all__ = ["UNet"]
 
@@ -48,7 +48,7 @@ class UNet(Translator):
         self.multiple = 2**doublings
         noisy = range(doublings - 1 - min(max(doublings - 5, 0), 3), doublings - 1) if dropout > 0 else range(0)
         self.noisy = len(noisy) > 0
-        widths = [shape[0], *(width * min(2**level, 8) for level in range(doublings))]
+        widths = [shape[0], *widths_of(width, 8 * width, doublings - 1)]
         innermost = doublings - 1
         self.downs, self.ups = nn.ModuleList(), nn.ModuleList()
         for level, (outer, inner) in enumerate(pairwise(widths)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from sparring import recipes
 from sparring.engine.sampler import trained_network
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
+from sparring.features.network import sha256_of
 from sparring.names import choose, discover
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.share.card import WEIGHTS, imported_card
@@ -47,8 +47,7 @@ def import_weights(file: str | Path, name: str, out: str | Path, *, licence: str
     bound = _bound(name, settings)
     weights = {key: tensor.contiguous() for key, tensor in weights.items()}
     trained = TrainedTranslator(trained_network(bound, bound.recipe.sampler, weights), source=name)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    card = imported_card(bound, trained, file=file.name, digest=digest, licence=licence)
+    card = imported_card(bound, trained, file=file.name, digest=sha256_of(file), licence=licence)
     return write_export(Path(out), card, {WEIGHTS: serialise(weights, {"sparring": translator_words(card)})})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator, class_names, trained_network
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
+from sparring.features.network import sha256_of
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json
 from sparring.share.card import CARD, WEIGHTS, read_card
@@ -64,7 +64,7 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> tuple[BoundRecipe, dict[s
         raise FileUnusableError(f"{folder} holds no {WEIGHTS}; export the run to safetensors")
     path = folder / WEIGHTS
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise FileUnusableError(f"{path} cannot be read ({error.strerror}); restore it from a copy") from error
     if digest != files[WEIGHTS]:

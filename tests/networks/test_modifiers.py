@@ -13,6 +13,7 @@ from sparring.networks.modifiers import (
     MinibatchDeviation,
     MinibatchDiscrimination,
     discriminate_minibatch,
+    freeze_layers,
     minibatch_deviation,
     spectral_norm,
 )
@@ -58,6 +59,15 @@ def test_spectral_norm_is_put_on_once() -> None:
     network = spectral_norm(JUDGES["dcgan"](), SHAPE)
     before = list(network.state_dict())
     assert list(spectral_norm(network, SHAPE).state_dict()) == before
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (2, 1), (2, 2)])
+def test_frozen_layers_stay_frozen(counts: tuple[int, int]) -> None:
+    network = dcgan.Discriminator((1, 32, 32), width=4)
+    for layers in counts:
+        freeze_layers(network, (1, 32, 32), layers=layers)
+    frozen = {name.split(".")[1] for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {"0", "1"}
 
 
 def test_minibatch_discrimination_by_hand() -> None:

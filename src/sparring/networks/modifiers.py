@@ -62,13 +62,16 @@ def minibatch_deviation(
 def freeze_layers(network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, layers: int = 1) -> nn.Module:
     """D whose first inner layers stay as they are: for data like those it learnt before (Mo et al. 2020, FreezeD).
 
-    Frozen is whatever the last of those `layers` is made from, but for tables of labels. Raises UsageError if D has
-    fewer.
+    Frozen is whatever the last of those `layers` is made from, but for tables of labels; what was frozen before stays
+    so. Raises UsageError if D has fewer.
     """
-    inner, parameters = inner_layers(network, shape, classes), list(network.parameters())
+    inner = inner_layers(network, shape, classes)
     if not 1 <= layers < len(inner):
         raise UsageError(f"{layers} layers cannot be frozen; this discriminator takes 1 to {len(inner) - 1}")
-    slopes = torch.autograd.grad(inner[layers - 1].sum(), parameters, allow_unused=True)
+    last, parameters = inner[layers - 1], [p for p in network.parameters() if p.requires_grad]
+    if not last.requires_grad:
+        return network
+    slopes = torch.autograd.grad(last.sum(), parameters, allow_unused=True)
     tables = {id(p) for m in network.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     for parameter, slope in zip(parameters, slopes, strict=True):
         if slope is not None and id(parameter) not in tables:

@@ -72,6 +72,12 @@ def test_an_altered_card_is_refused(folder, change):
         load(folder)
 
 
+def test_names_that_are_none_are_said_of_the_card(folder):
+    alter(folder, lambda card: card["data"].update(classes="abc"))
+    with pytest.raises(FileUnusableError, match=r"card\.json does not hold names of classes"):
+        load(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
 def test_a_damaged_card_is_refused(folder, content):
     (folder / "card.json").write_bytes(content)

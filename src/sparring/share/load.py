@@ -71,6 +71,6 @@ def _exported(folder: Path, trust: tuple[str, ...]) -> tuple[BoundRecipe, dict[s
         raise FileUnusableError(f"{path} is not the file that {CARD} means (SHA-256); restore both from a copy")
     bound = from_json(card.get("recipe", {}), trust=trust)
     data = card.get("data")
-    names = class_names(data.get("classes") or () if isinstance(data, dict) else (), path)
+    names = class_names(data.get("classes") or () if isinstance(data, dict) else (), folder / CARD)
     source = f"{bound.recipe.name} {card.get('checkpoint', '')}"
     return bound, dict(read_safetensors(path).tensors), names, source

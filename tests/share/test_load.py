@@ -61,6 +61,7 @@ CHANGES: dict[str, Callable[[Card], object]] = {
     "no game": lambda card: card["recipe"]["with"]["recipe"]["with"].update(game=None),
     "no such player": lambda card: card["recipe"]["with"]["recipe"]["with"].update(sampler="judge"),
     "other shape": lambda card: card["recipe"]["with"]["facts"]["with"].update(shape=[1, 14, 14]),
+    "endless shape": lambda card: card["recipe"]["with"]["facts"]["with"].update(shape=[1, 10**9 + 1, 10**9 + 1]),
     "no facts": lambda card: card["recipe"]["with"].update(facts=None),
 }
 

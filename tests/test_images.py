@@ -153,7 +153,7 @@ def test_what_data_do_not_fit(folder: Path) -> None:
         trained(SMALL["cyclegan"], folder / "kinds", folder / "b")
     with pytest.raises(DataError, match="A"):
         trained(SMALL["pix2pix"], folder / "kinds", folder / "c")
-    with pytest.raises(UsageError, match="do not divide by 2"):
+    with pytest.raises(UsageError, match="not multiples of 2"):
         sp.train(SMALL["esrgan"], squares, size=15, images=8, out=folder / "d", device="cpu", progress="none")
     assert not any((folder / name / "recipe.json").exists() for name in "abcd")
 

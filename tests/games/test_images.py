@@ -141,7 +141,7 @@ def test_shrunken_images_are_those_of_a_file() -> None:
     assert (steps - steps.round()).abs().max() < 1e-4
     assert small.abs().max() <= 1
     assert torch.allclose(shrunken(torch.full((1, 1, 8, 8), 1.0), 4), torch.ones(1, 1, 2, 2))
-    with pytest.raises(ShapeError, match=r"10x8 pixels do not divide by 4.*8x8 and 12x8"):
+    with pytest.raises(ShapeError, match=r"10x8 pixels are not multiples of 4.*8x8 and 12x8"):
         Shrunken(4).shapes((3, 10, 8))
 
 

@@ -62,7 +62,7 @@ def test_any_shape(shape: tuple[int, int, int], classes: int) -> None:
     assert tokens.shape == (5, network.z_dim)
     assert network.logits(tokens, labels).shape == (5, network.z_dim, 7)
     torch.testing.assert_close(network.logits(tokens.view(5, *network.grid), labels), network.logits(tokens, labels))
-    with pytest.raises(ShapeError, match="do not divide by 2"):
+    with pytest.raises(ShapeError, match="not multiples of 2"):
         toy((3, 5, 4))
 
 

@@ -233,7 +233,7 @@ def test_sizes_that_cannot_be() -> None:
     with pytest.raises(ShapeError) as caught:
         ResNetTranslator((3, 4, 4))
     assert caught.value.nearest == ((8, 8),)
-    require_multiple((3, 8, 8), 4, least=2)
+    require_multiple(8, 8, 4, least=2)
 
 
 def test_an_enlargement_is_nearest_then_a_convolution() -> None:

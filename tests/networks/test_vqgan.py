@@ -60,11 +60,12 @@ def test_groups_divide_the_channels(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "nearest"), [((30, 8), ((28, 8), (32, 8))), ((3, 8), ((4, 8),)), ((8, 9), ((8, 8), (8, 12)))]
+    ("size", "nearest"),
+    [((30, 8), ((28, 8), (32, 8))), ((3, 8), ((4, 8),)), ((8, 9), ((8, 8), (8, 12))), ((3, 9), ((4, 8), (4, 12)))],
 )
 def test_sides_that_do_not_halve_are_refused(size: tuple[int, int], nearest: tuple[tuple[int, int], ...]) -> None:
     for attempt in (lambda: toy((3, *size)), lambda: toy()(torch.zeros(1, 3, *size))):
-        with pytest.raises(ShapeError, match=r"do not divide by 4.*--size") as caught:
+        with pytest.raises(ShapeError, match=r"not multiples of 4, the side that a code .*--size") as caught:
             attempt()
         assert caught.value.nearest == nearest
 

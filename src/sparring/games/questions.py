@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from sparring.errors import UsageError
 from sparring.fitting import Shape
-from sparring.networks.layers import require_division
+from sparring.networks.layers import require_multiple
 
 __all__ = ["Halves", "Question", "Shrunken", "shrunken"]
 
@@ -61,7 +61,7 @@ class Shrunken:
         channels, height, width = shape
         if (height, width) == (1, 1):
             raise UsageError("this recipe enlarges images, and points have no size; give images")
-        require_division(height, width, self.scale)
+        require_multiple(height, width, self.scale)
         return (channels, height // self.scale, width // self.scale), shape
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,7 +51,7 @@ class ResNetTranslator(Translator):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        require_multiple(shape, self.multiple, self.least)
+        require_multiple(*shape[1:], self.multiple, least=self.least)
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         if residual and self.channels != self.given:
             raise UsageError("what is added to an image has its channels; leave residual out")

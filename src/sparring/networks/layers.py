@@ -29,7 +29,6 @@ __all__ = [
     "noise_like",
     "norm_layer",
     "pyramid",
-    "require_division",
     "require_multiple",
     "two_styles",
     "widths_of",
@@ -200,28 +199,13 @@ def _possible(step: int, *bases: tuple[int, int]) -> list[tuple[int, int]]:
     return [(step * height, step * width) for height, width in bases if 4 <= min(height, width) <= 7]
 
 
-def require_division(height: int, width: int, by: int, *, why: str = "") -> None:
-    """Raises ShapeError with the nearest sizes that do unless both sides divide; `why` follows the divisor.
-
-    >>> require_division(64, 96, 32)
-    """
-    if height > 0 < width and not height % by and not width % by:
-        return
-    low, high = (tuple((side + more) // by * by for side in (height, width)) for more in (0, by - 1))
-    nearest = tuple((h, w) for h, w in (low, high) if h and w)
-    raise ShapeError(
-        f"{height}x{width} pixels do not divide by {by}{why}; the nearest sizes that do are "
-        f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
-        nearest,
-    )
-
-
-def require_multiple(shape: tuple[int, int, int], multiple: int, least: int = 1) -> None:
+def require_multiple(height: int, width: int, multiple: int, *, least: int = 1, why: str = "") -> None:
     """Raises ShapeError with the nearest possible sizes unless both sides are multiples, and at least `least` of them.
 
-    >>> require_multiple((3, 64, 96), 32)
+    `why` follows the number.
+
+    >>> require_multiple(64, 96, 32)
     """
-    _, height, width = shape
     if all(side >= least * multiple and side % multiple == 0 for side in (height, width)):
         return
 
@@ -233,7 +217,7 @@ def require_multiple(shape: tuple[int, int, int], multiple: int, least: int = 1)
     nearest = (down,) if down == up else (down, up)
     at_least = f" of at least {least * multiple}" if least > 1 else ""
     raise ShapeError(
-        f"{height}x{width} pixels are not multiples of {multiple}{at_least} along both sides; the nearest "
+        f"{height}x{width} pixels are not multiples of {multiple}{why}{at_least} along both sides; the nearest "
         f"{'possible size is' if len(nearest) == 1 else 'possible sizes are'} "
         f"{' and '.join(f'{h}x{w}' for h, w in nearest)} (--size)",
         nearest,

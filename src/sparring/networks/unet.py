@@ -43,7 +43,7 @@ class UNet(Translator):
         super().__init__()
         if doublings is None:
             doublings = _halvings(min(shape[1:]), max(shape[1:]))
-        require_multiple(shape, 2**doublings)
+        require_multiple(*shape[1:], 2**doublings)
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         self.multiple = 2**doublings
         noisy = range(doublings - 1 - min(max(doublings - 5, 0), 3), doublings - 1) if dropout > 0 else range(0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, UpConv, require_division
+from sparring.networks.layers import Translator, UpConv, require_multiple
 from sparring.networks.quantiser import Quantiser
 
 __all__ = ["Codec"]
@@ -75,7 +75,7 @@ class Codec(Translator):
 
     def check(self, height: int, width: int) -> None:
         """Raise ShapeError, with the nearest sizes, for images whose sides do not halve so often."""
-        require_division(height, width, self.multiple, why=", the side that a code stands for")
+        require_multiple(height, width, self.multiple, why=", the side that a code stands for,")
 
     def encode(self, x: Tensor) -> Tensor:
         """Maps `[n, dim, h / multiple, w / multiple]` of images, not quantised yet."""

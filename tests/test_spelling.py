@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from sparring import recipes
 from sparring.errors import UsageError
+from sparring.recipe import Recipe
 from sparring.recipe_file import to_json
 from sparring.recipes.changes import CHANGES
 from sparring.recipes.spelling import recipe_named
@@ -136,3 +140,9 @@ def test_every_change_is_explained() -> None:
 def test_losses_that_need_reals_are_refused_where_makers_see_none(name: str, loss: str) -> None:
     with pytest.raises(UsageError, match="compares fakes with reals"):
         recipe_named(f"{name}+loss={loss}").bind((3, 16, 16), 2, images=100, budget=1000)
+
+
+@pytest.mark.parametrize("recipe", [recipes.gan, recipes.unrolled])
+def test_a_loss_that_is_none_is_refused_in_python_as_well(recipe: Callable[..., Recipe]) -> None:
+    with pytest.raises(UsageError, match="there is no loss 'minmax'; did you mean 'minimax'"):
+        recipe(loss="minmax")

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Literal
 
 from sparring.networks.modifiers import discriminate_minibatch
-from sparring.objectives.losses import minimax, non_saturating
+from sparring.objectives.losses import non_saturating
 from sparring.recipe import Optim, Paper, Recipe, Term, Turn
+from sparring.recipes.original import original_loss
 from sparring.recipes.players import players, two_players
 
 __all__ = ["feature_matching", "minibatch_discrimination", "pacgan", "unrolled"]
@@ -63,7 +64,7 @@ def unrolled(
         "unrolled",
         "G plays against D as it will be some steps later",
         (_METZ,),
-        {"minimax": minimax, "non_saturating": non_saturating}[loss],
+        original_loss(loss),
         players(network, width=width, z_dim=z_dim),
         optim=Optim(rate=rate, betas=(beta1, 0.999)),
         batch=batch,

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Literal
 
 from sparring.games.two_player import TwoPlayerGame
+from sparring.names import choose
 from sparring.networks import mlp
-from sparring.objectives.losses import minimax, non_saturating
+from sparring.objectives.losses import AdversarialLoss, minimax, non_saturating
 from sparring.recipe import Ema, Facts, Optim, Paper, Recipe, Turn, fitted
 from sparring.recipes.averages import halflife
 
@@ -76,7 +77,7 @@ def gan(
             discriminator=partial(
                 mlp.Discriminator, width=width, layers=layers, batch_norm=batch_norm, dropout=dropout
             ),
-            loss={"non_saturating": non_saturating, "minimax": minimax}[loss],
+            loss=original_loss(loss),
             fakes_per_real=fakes_per_real,
         ),
         turns=(
@@ -91,3 +92,9 @@ def gan(
 
 def _z_dim(facts: Facts) -> int:
     return 2 if facts.points else 100
+
+
+def original_loss(name: str) -> AdversarialLoss:
+    """One of the two losses of the paper's section 3; raises UsageError for other names."""
+    losses = {"non_saturating": non_saturating, "minimax": minimax}
+    return losses[choose(name, losses, "loss")]

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -313,13 +313,18 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
     return session
 
 
+def _unworded(bound: BoundRecipe) -> BoundRecipe:
+    """The recipe as it plays, without what is only said of it."""
+    return replace(bound, recipe=bound.recipe.but(summary="", papers=()))
+
+
 def _refuse_changes(run: Run, card: dict[str, Any], bound: BoundRecipe, wish: Wish) -> None:
     """A run goes on with what it was begun with; raises UsageError for the first wish that differs."""
     if wish.recipe is not None:
         facts = bound.facts
         recipe = without_ramps(wish.recipe) if "start" in card else wish.recipe  # as when the run was begun
         again = recipe.bind(facts.shape, facts.classes, facts.images, facts.budget)
-        if to_json(again) != card["recipe"]:
+        if to_json(_unworded(again)) != to_json(_unworded(bound)):
             raise UsageError(
                 f"{run.path} was begun with {bound.recipe.name} and other parameters; leave --recipe and its "
                 "parameters out to go on with what it has, or choose another --out"

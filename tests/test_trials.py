@@ -1,15 +1,56 @@
-"""Many trainings side by side: what one that fails leaves of the others."""
+"""Many trainings side by side: what one that fails, or a signal, leaves of the others."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from sparring import trials
-from sparring.errors import DataError, UsageError
+from sparring.engine.signals import StopRequest
+from sparring.errors import DataError, Interrupted, UsageError
 from sparring.trials import check, side_by_side
+
+STUB = """
+import pathlib, signal, sys, time
+word = sys.argv[1]
+def end(number, frame):
+    if word == "ends":
+        print(7)
+        sys.exit(0)
+    pathlib.Path(word + ".saved").write_text(str(int(number)))
+    sys.exit(128 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, end)
+pathlib.Path(word + ".runs").touch()
+if word == "answers":
+    while not pathlib.Path("saves.runs").exists():
+        time.sleep(0.01)
+    print(7)
+    sys.exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def stub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which `python -m sparring WORD` notes that it runs, and what it was told; it never trains."""
+    (folder / "sparring.py").write_text(STUB)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A signal that this process would survive, even where tests in the background ignore it."""
+    before = signal.signal(request.param, lambda *_: None)
+    yield request.param
+    signal.signal(request.param, before)
 
 
 def test_trials_beside_one_that_fails_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +58,7 @@ def test_trials_beside_one_that_fails_are_not_lost(monkeypatch: pytest.MonkeyPat
     running, failed = threading.Event(), threading.Event()
     begun: list[str] = []
 
-    def answer(words: Sequence[str], threads: int) -> str:
+    def answer(words: Sequence[str], threads: int, stop: StopRequest) -> str:
         begun.append(words[0])
         if words[0] == "first":
             assert running.wait(30)
@@ -33,6 +74,56 @@ def test_trials_beside_one_that_fails_are_not_lost(monkeypatch: pytest.MonkeyPat
     with pytest.raises(DataError, match="no data"):
         next(answers)
     assert sorted(begun) == ["first", "second"]
+
+
+def test_a_signal_goes_to_the_children_which_save(stub: Path, number: int) -> None:
+    """To this process alone: of two that run one saves and one has just ended, whose answer counts; none follows."""
+
+    def send() -> None:
+        while not all((stub / f"{word}.runs").exists() for word in ("saves", "ends")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=send).start()
+    answers = side_by_side([["saves"], ["ends"], ["never"]], jobs=2, threads=1)
+    assert next(answers) == 7
+    with pytest.raises(Interrupted) as found:
+        next(answers)
+    assert found.value.exit_code == 128 + number
+    assert (stub / "saves.saved").read_text() == str(int(number))
+    assert not (stub / "never.runs").exists()
+
+
+def test_who_wants_no_more_answers_leaves_nobody_behind(stub: Path) -> None:
+    answers = side_by_side([["saves"], ["answers"], ["never"]], jobs=2, threads=1)
+    assert next(answers) == 7
+    answers.close()
+    assert (stub / "saves.saved").read_text() == str(int(signal.SIGTERM))
+
+
+def test_a_second_signal_ends_children_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is begun between both."""
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    request, told = StopRequest(), Told()
+    request.follow(told)  # type: ignore[arg-type]
+    request.ask(signal.SIGINT)
+    late = Told()
+    request.follow(late)  # type: ignore[arg-type]
+    assert (told.heard, late.heard, ended) == ([signal.SIGINT], [signal.SIGINT], [])
+    request.ask(signal.SIGTERM)
+    assert told.heard == late.heard == [signal.SIGINT, signal.SIGTERM]
+    assert ended == [143]
+
+
+class Told:
+    """A child that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def send_signal(self, number: int) -> None:
+        self.heard.append(number)
 
 
 def test_a_seed_is_played_once() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from sparring.data.loader import Loader
 from sparring.engine.checkpoint import newest, read, save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import Round, rounds
-from sparring.engine.signals import listening
+from sparring.engine.signals import StopRequest, listening
 from sparring.engine.state import State
 from sparring.errors import DiskError, DivergedError, FileUnusableError, Interrupted, SparringError, UsageError
 from sparring.recipe import BoundRecipe
@@ -150,39 +151,49 @@ def side_by_side(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) 
     """The JSON answers of sparring commands as they end; `jobs` run at once, each on so many threads.
 
     Where a command fails no other is begun, and those that run are still answered; then SparringError is raised with
-    the last words and the exit code of the first one that failed.
+    the last words and the exit code of the first one that failed. A signal goes to those that run, which save
+    themselves; once they have ended Interrupted is raised. Whoever wants no more answers ends them as well.
     """
     failed: BaseException | None = None
     stopped = threading.Event()
 
     def turn(words: Sequence[str]) -> Any:
-        if stopped.is_set():
+        if stopped.is_set() or stop.signal is not None:
             return None
         try:
-            return _answer(words, threads)
+            return _answer(words, threads, stop)
         except BaseException:
             stopped.set()
             raise
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with listening() as stop, ThreadPoolExecutor(jobs) as pool:
         try:
             for done in as_completed([pool.submit(turn, words) for words in commands]):
                 failed = failed or done.exception()
                 if done.exception() is None and (answer := done.result()) is not None:
                     yield answer
-        finally:
-            stopped.set()
+        except GeneratorExit:
+            if stop.signal is None:
+                stop.tell(signal.SIGTERM)
+            raise
+    if stop.signal is not None:
+        raise Interrupted("stopped; with an --out, the same command goes on from there", stop.signal)
     if failed is not None:
         raise failed
 
 
-def _answer(words: Sequence[str], threads: int) -> Any:
+def _answer(words: Sequence[str], threads: int, stop: StopRequest) -> Any:
+    """The answer of one command, whose process hears of signals from us alone, not from the terminal as well."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "sparring", *words, "--threads", str(threads), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["nothing was said"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        stop.follow(process)
+        out, err = process.communicate()
+    if process.returncode:
+        said = err.strip().splitlines() or ["nothing was said"]
         error = SparringError(f"sparring {' '.join(words)} failed: {said[-1].removeprefix('sparring: ')}")
-        error.exit_code = done.returncode if done.returncode > 1 else error.exit_code
+        error.exit_code = process.returncode if process.returncode > 1 else error.exit_code
         raise error
-    return json.loads(done.stdout)
+    return json.loads(out)

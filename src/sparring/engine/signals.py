@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import final
+from typing import Any, final
 
 __all__ = ["StopRequest", "listening"]
 
@@ -17,23 +18,38 @@ _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 
 @final
 class StopRequest:
-    """Whether a person or a scheduler asked to stop, and with which signal."""
+    """Whether a person or a scheduler asked to stop, and with which signal; processes that it follows are told too."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._children: list[subprocess.Popen[Any]] = []
 
     def ask(self, number: int, frame: FrameType | None = None) -> None:
         """Take note of a signal; at the second one the process ends, and the last checkpoint stands.
 
         A hangup is never that second one: a terminal that is closed may send it twice, by its shell and by itself.
         """
-        if self.signal is not None and number == _HANGUP:
+        again = self.signal is not None
+        if again and number == _HANGUP:
             return
-        if self.signal is not None:
+        self.tell(number)
+        if again:
             os._exit(128 + number)
-        self.signal = number
         with contextlib.suppress(OSError):  # nobody may be there to read it
             os.write(2, b"\nstopping after this round, and saving (once more ends it at once)\n")
+
+    def follow(self, child: subprocess.Popen[Any]) -> None:
+        """Let a child hear every signal too, also one that came before it did."""
+        self._children.append(child)
+        if self.signal is not None:
+            child.send_signal(self.signal)
+
+    def tell(self, number: int) -> None:
+        """Stop for a signal, and send it to the children that have not ended."""
+        self.signal = number  # first, so that a child that joins meanwhile is not left out
+        for child in tuple(self._children):
+            with contextlib.suppress(ValueError):  # Windows, whose consoles tell children of Ctrl-C by themselves
+                child.send_signal(number)
 
 
 @contextlib.contextmanager

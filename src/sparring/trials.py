@@ -57,19 +57,18 @@ def play(
     playing = rounds(bound, loader, seed=state.seed, state=state, devices=devices)
     if keep is None:
         return all(_played(playing, state, length))
-    saved = time.monotonic()
+    saved, finite = time.monotonic(), True
     with listening() as stop:
         for finite in _played(playing, state, length):
-            if not finite or state.round >= length:
-                return finite
-            if stop.signal is None and time.monotonic() - saved <= _SECONDS_BETWEEN_SAVES:
+            over = not finite or state.round >= length
+            if stop.signal is None and (over or time.monotonic() - saved <= _SECONDS_BETWEEN_SAVES):
                 continue
-            keep.mkdir(parents=True, exist_ok=True)
-            save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
+            if finite:  # else it ended within a round, which nothing can go on from
+                save(keep, state.tensors(), {**state.scalars(), "recipe": mark})
             saved = time.monotonic()
             if stop.signal is not None:
                 raise Interrupted("stopped and saved; the same command goes on from there", stop.signal)
-    return True
+    return finite
 
 
 def _played(playing: Iterator[Round], state: State, length: int) -> Iterator[bool]:

@@ -98,14 +98,17 @@ def test_an_interrupted_trial_goes_on_bit_for_bit(folder: Path, monkeypatch: pyt
     assert replace(found, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
 
 
+@pytest.mark.parametrize("place", [2, 5])
 @pytest.mark.parametrize("seconds", [-1, 3600])
-def test_a_signal_saves_a_trial_that_goes_on(seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In its third round of six; what is saved stays until the trial is in the journal."""
+def test_a_signal_saves_a_trial_that_goes_on(
+    place: int, seconds: float, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its third round of six, or in the last; what is saved stays until the trial is in the journal."""
     request = StopRequest()
 
     def stopping(*where: Any, **more: Any) -> Iterator[Round]:
         for played in rounds(*where, **more):
-            request.signal = signal.SIGTERM if played.index == 2 else None
+            request.signal = signal.SIGTERM if played.index == place else None
             yield played
 
     monkeypatch.setattr("sparring.trials._SECONDS_BETWEEN_SAVES", seconds)

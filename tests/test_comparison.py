@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sparring import comparison
+from sparring.cli import main
 from sparring.comparison import Comparison, Difference, Setting, as_markdown, compare
+from sparring.engine.checkpoint import save
 from sparring.errors import UsageError
 
 TINY = Setting(data="ring8", images=600)
@@ -39,6 +44,64 @@ def test_the_same_play_spelled_otherwise_makes_no_difference(folder: Path) -> No
     one, two = ([t["values"] for t in found.trials if t["recipe"] == word] for word in found.recipes)
     assert one == two
     assert all("no evidence of a difference" in difference.sentence() for difference in found.differences)
+
+
+@pytest.mark.parametrize("setting", [TINY, replace(TINY, images=None, minutes=1.0)])
+def test_an_interrupted_training_goes_on_bit_for_bit(
+    setting: Setting, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of a pair, in its third round of ten; minutes are measured once for each, as 600 images here."""
+    saves: list[int] = []
+
+    def dying(folder: Path, tensors: object, record: dict[str, int]) -> None:
+        save(folder, tensors, record)  # type: ignore[arg-type]
+        saves.append(record["round"])
+        if len(saves) == 12:
+            raise KeyboardInterrupt
+
+    measured = iter([600, 600])
+    monkeypatch.setattr(comparison, "measure_pace", lambda *_: None)
+    monkeypatch.setattr(comparison, "affordable", lambda *_: next(measured))
+    monkeypatch.setattr("sparring.trials._SECONDS_BETWEEN_SAVES", -1)
+    monkeypatch.setattr("sparring.trials.save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        compare(["gan", "lsgan"], setting=setting, seeds=[1], out=folder, say=silent)
+    (kept,) = (folder / "unfinished").iterdir()
+    assert kept.name.startswith("lsgan-1-")
+    found = compare(["gan", "lsgan"], setting=setting, seeds=[1], out=folder, say=silent)
+    assert saves == [*range(1, 10), 1, 2, 3, *range(4, 10)]
+    assert not (folder / "unfinished").exists()
+    whole = compare(["gan", "lsgan"], setting=TINY, seeds=[1], say=silent)
+    for one, two in zip(found.trials, whole.trials, strict=True):
+        assert (one["values"], one["seen"]) == (two["values"], two["seen"])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [Setting(images=200, size=(28, 28), subset=50, n=200, features="grey28"), Setting("ring8", minutes=1)],
+)
+def test_a_process_of_its_own_keeps_a_training_until_it_is_noted(
+    setting: Setting, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the very folder that is removed then: what a command is told is all that the setting says."""
+
+    def play(setting: Setting, word: str, seed: int, devices: object, place: Path) -> dict[str, Any]:
+        keep = comparison._kept(place, setting, word, seed)
+        assert keep is not None
+        keep.mkdir(parents=True)
+        return {"recipe": word, "seed": seed, "values": {}, "seen": 1, "seconds": 1.0, "diverged": False}
+
+    def beside(commands: Sequence[Sequence[str]], **_: int) -> Iterator[Any]:
+        for words in commands:
+            with pytest.raises(SystemExit):
+                main([*words, "--json"])
+            assert len(list((folder / "unfinished").iterdir())) == 1
+            yield json.loads(capsys.readouterr().out)
+
+    monkeypatch.setattr(comparison, "_play", play)
+    monkeypatch.setattr(comparison, "side_by_side", beside)
+    compare(["gan", "lsgan"], setting=setting, seeds=[3], out=folder, jobs=2, say=silent)
+    assert not (folder / "unfinished").exists()
 
 
 def test_verdicts() -> None:
@@ -86,7 +149,7 @@ def test_what_cannot_be_compared() -> None:
 def test_what_could_not_be_scored_is_not_trained(
     recipe: str, setting: Setting, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "rounds", None)
+    monkeypatch.setattr(comparison, "play", None)
     with pytest.raises(UsageError, match=words):
         compare(["gan", recipe] if recipe != "gan" else ["gan"], setting=setting, say=silent)
 

@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,18 @@ from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
 from sparring.engine.endowment import endow
 from sparring.engine.pace import affordable, measure_pace
-from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
-from sparring.errors import DivergedError, UsageError
+from sparring.errors import UsageError
 from sparring.evaluation import evaluate
 from sparring.features import load
 from sparring.metrics.intervals import student
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
 from sparring.pictures import grid, png
+from sparring.recipe import BoundRecipe
 from sparring.recipes.spelling import recipe_named
-from sparring.trials import Journal, check, side_by_side, slug
+from sparring.trials import Journal, check, play, side_by_side, slug, unfinished
 
 __all__ = ["Comparison", "Difference", "Setting", "as_markdown", "compare"]
 
@@ -116,7 +117,7 @@ def compare(
     setting: Setting,
     seeds: Iterable[int] = range(5),
     out: str | Path | None = None,
-    samples: str | Path | None = None,
+    work: str | Path | None = None,
     jobs: int = 1,
     threads: int = 1,
     say: Callable[[str], None] = print,
@@ -124,8 +125,8 @@ def compare(
     """Train every recipe with every seed, score it, and test the differences from the first.
 
     With `out`, trials that are there already are not played again, and the folder gets `comparison.jsonl`,
-    `comparison.json`, `table.md` and a picture of each trial's samples (`samples` is a folder for these alone). `jobs`
-    run side by side.
+    `comparison.json`, `table.md` and a picture of each trial's samples; an interrupted training goes on where it was.
+    `work` is a folder for pictures and unfinished trainings alone. `jobs` run side by side.
     """
     seeds = list(seeds)
     check(recipes, seeds=seeds, jobs=jobs, threads=threads)
@@ -134,21 +135,25 @@ def compare(
     if (setting.images is None) == (setting.minutes is None):
         raise UsageError("all trainings need the same budget; give either images or minutes")
     _check_scores(recipes, setting)
+    if setting.minutes is not None:
+        setting = replace(setting, minutes=float(setting.minutes))  # as processes of their own read it
     folder = None if out is None else Path(out)
-    pictures = folder / "samples" if folder is not None else Path(samples) if samples is not None else None
+    place = folder or (None if work is None else Path(work))
     journal = Journal(folder, "comparison.jsonl")
     shared = asdict(setting) | {"size": list(setting.size) if setting.size else None}
     done = {(t["recipe"], t["seed"]): t for t in journal.open() if t.get("setting") == shared}
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [pair for pair in wanted if pair not in done]
-    for trial in _play_all(left, setting, shared, jobs=jobs, threads=threads, pictures=pictures):
-        done[trial["recipe"], trial["seed"]] = trial
-        journal.append(trial)
+    for trial in _play_all(left, setting, shared, jobs=jobs, threads=threads, place=place):
+        pair = trial["recipe"], trial["seed"]
+        done[pair] = trial
+        journal.append(trial, _kept(place, setting, *pair))
         values = ", ".join(f"{name} {value:.4g}" for name, value in trial["values"].items())
         say(
             f"{trial['recipe']}, seed {trial['seed']}: {values} ({trial['seen']:,} images, {trial['seconds']:.0f} s)"
             + ", diverged" * trial["diverged"]
         )
+    journal.close()
     trials = tuple(done[pair] for pair in wanted)
     found = Comparison(setting, tuple(recipes), trials, tuple(_differences(recipes, seeds, done)))
     if folder is not None:
@@ -181,20 +186,20 @@ def _play_all(
     *,
     jobs: int,
     threads: int,
-    pictures: Path | None,
+    place: Path | None,
 ) -> Iterator[dict[str, Any]]:
     """The trials, as they end."""
     if jobs > 1:
-        commands = [_command(setting, word, seed, pictures) for word, seed in pairs]
+        commands = [_command(setting, word, seed, place) for word, seed in pairs]
         for answer in side_by_side(commands, jobs=jobs, threads=threads):
             yield {**answer["trials"][0], "setting": shared}
         return
     devices = Devices("cpu", threads)
     for word, seed in pairs:
-        yield {**_play(setting, word, seed, devices, pictures), "setting": shared}
+        yield {**_play(setting, word, seed, devices, place), "setting": shared}
 
 
-def _command(setting: Setting, word: str, seed: int, pictures: Path | None) -> list[str]:
+def _command(setting: Setting, word: str, seed: int, place: Path | None) -> list[str]:
     """One trial as words for sparring."""
     words = ["compare", word, "--seeds", "1", "--first-seed", str(seed), "-n", str(setting.n)]
     flags: dict[str, object] = {
@@ -204,11 +209,16 @@ def _command(setting: Setting, word: str, seed: int, pictures: Path | None) -> l
         "subset": setting.subset,
     }
     flags |= {"features": setting.features, "size": "x".join(map(str, setting.size)) if setting.size else None}
-    flags |= {"samples": pictures}
+    flags |= {"work": place}
     return words + [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
 
 
-def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Path | None) -> dict[str, Any]:
+def _kept(place: Path | None, setting: Setting, word: str, seed: int) -> Path | None:
+    """The folder of a training until it is noted."""
+    return unfinished(place, slug(f"{word}-{seed}-{setting}"))
+
+
+def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path | None) -> dict[str, Any]:
     """One training and its scores."""
     begun, recipe = time.perf_counter(), recipe_named(word)
     dataset = open_data(setting.data, size=setting.size, reading=recipe.reading)
@@ -219,30 +229,39 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, pictures: Pa
             raise UsageError(f"a subset of {setting.subset} images cannot be; give a number from 2 to {len(train)}")
         train = train[permutation(len(train), 0, "subset")[: setting.subset]]
     loader = Loader(dataset, train, seed=seed, mirror=recipe.mirror, balanced=recipe.balanced)
-    facts = (dataset.shape, len(dataset.classes), len(train))
-    budget = setting.images or 0
-    if setting.minutes is not None:
-        pace = measure_pace(recipe.bind(*facts, budget=200_000), loader, devices)
-        budget = affordable(lambda images: recipe.bind(*facts, budget=images), pace, setting.minutes)
-    bound = recipe.bind(*facts, budget=budget)
+    keep = _kept(place, setting, word, seed)
+    bind = partial(recipe.bind, dataset.shape, len(dataset.classes), len(train))
+    budget = _budget(setting, bind, loader, devices, keep)
+    bound = bind(budget=budget)
     state = State(bound, seed=seed, device=devices.device)
     endow(state, recipe)
-    diverged = False
-    try:
-        for _ in rounds(bound, loader, seed=seed, state=state, devices=devices, until=budget):
-            pass
-    except DivergedError:
-        diverged = True
+    about = f"{dataset.fingerprint[:16]} {setting.subset}"
+    finite = play(bound, loader, state, devices, until=budget, about=about, keep=keep)
     generator = TrainedGenerator(state.players[recipe.sampler].shown())
-    if pictures is not None:
+    if place is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
-        write_durably(pictures / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
+        write_durably(place / "samples" / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
     places, _ = replace(split, train=train).shown()
     values = _scores(generator, dataset.name, dataset.images(places), dataset.labels_at(places), setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {
-        "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": diverged
+        "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": not finite
     }  # fmt: skip
+
+
+def _budget(
+    setting: Setting, bind: Callable[..., BoundRecipe], loader: Loader, devices: Devices, keep: Path | None
+) -> int:
+    """The images of a training; how many fit into its minutes is measured once, however often it is interrupted."""
+    if setting.minutes is None:
+        return setting.images or 0
+    measured = Journal(keep, "budget.jsonl")
+    if found := measured.open():
+        return int(found[0]["images"])
+    pace = measure_pace(bind(budget=200_000), loader, devices)
+    images = affordable(lambda budget: bind(budget=budget), pace, setting.minutes)
+    measured.append({"images": images})
+    return images
 
 
 def _scores(

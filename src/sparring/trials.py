@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,9 +30,10 @@ from sparring.recipe import BoundRecipe
 from sparring.recipe_file import identity
 from sparring.recipes.spelling import recipe_named
 
-__all__ = ["Journal", "check", "play", "side_by_side", "slug"]
+__all__ = ["Journal", "check", "play", "side_by_side", "slug", "unfinished"]
 
 _SECONDS_BETWEEN_SAVES = 60
+_UNFINISHED = "unfinished"
 
 
 def play(
@@ -39,11 +42,11 @@ def play(
     state: State,
     devices: Devices,
     *,
-    length: int,
+    until: int,
     about: str,
     keep: Path | None = None,
 ) -> bool:
-    """Play `length` rounds in all; False where the numbers stopped being finite, before the round that did it.
+    """Play until so many images were seen; False where the numbers stopped being finite, before the step that did it.
 
     With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe, seed and data
     (`about` names them) goes on from it, bit for bit; whoever has noted the result may remove it. It is also saved
@@ -54,13 +57,13 @@ def play(
         tensors, record = read(found)
         if record.get("recipe") == mark:
             state.load(tensors, record)
-    playing = rounds(bound, loader, seed=state.seed, state=state, devices=devices)
+    playing = _finite(rounds(bound, loader, seed=state.seed, state=state, devices=devices, until=until))
     if keep is None:
-        return all(_played(playing, state, length))
+        return all(playing)
     saved, finite = time.monotonic(), True
     with listening() as stop:
-        for finite in _played(playing, state, length):
-            over = not finite or state.round >= length
+        for finite in playing:
+            over = not finite or state.seen >= until
             if stop.signal is None and (over or time.monotonic() - saved <= _SECONDS_BETWEEN_SAVES):
                 continue
             if finite:  # else it ended within a round, which nothing can go on from
@@ -71,15 +74,18 @@ def play(
     return finite
 
 
-def _played(playing: Iterator[Round], state: State, length: int) -> Iterator[bool]:
-    """Rounds as they are played, up to `length` in all: whether each was finite; the first that is not is the last."""
-    while state.round < length:
-        try:
-            next(playing)
-        except DivergedError:
-            yield False
-            return
-        yield True
+def _finite(playing: Iterator[Round]) -> Iterator[bool]:
+    """Whether each round is finite, as they are played; the first that is not is the last."""
+    try:
+        for _ in playing:
+            yield True
+    except DivergedError:
+        yield False
+
+
+def unfinished(place: Path | None, name: str) -> Path | None:
+    """The folder in which a trial is kept until it is noted, where there is a place for such."""
+    return None if place is None else place / _UNFINISHED / name
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,20 @@ class Journal:
                 file.truncate(len("\n".join([*lines, ""]).encode()))
         return found
 
-    def append(self, trial: dict[str, Any]) -> None:
-        """One more trial."""
+    def append(self, trial: dict[str, Any], kept: Path | None = None) -> None:
+        """One more trial; what was kept of it, to go on from, is not needed any more."""
         if self.folder is None:
             return
         with (self.folder / self.name).open("a") as file:
             file.write(json.dumps(trial) + "\n")
+        if kept is not None:
+            shutil.rmtree(kept, ignore_errors=True)
+
+    def close(self) -> None:
+        """Leave no empty folder of unfinished trials behind."""
+        if self.folder is not None:
+            with contextlib.suppress(OSError):  # not there, or another call is at work in it
+                (self.folder / _UNFINISHED).rmdir()
 
 
 def check(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: int) -> None:

@@ -86,7 +86,7 @@ def compare(
     jobs: int = 1,
     threads: int = 1,
     out: Path | None = None,
-    samples: Path | None = None,
+    work: Path | None = None,
     json: Json = False,
 ) -> None:
     """Compare recipes seed by seed, on the same data in the same order and from the same z.
@@ -118,9 +118,10 @@ def compare(
     threads
         CPU threads of each training.
     out
-        Folder for trials, table and pictures; trials that are there are not played again.
-    samples
-        Folder for pictures of the samples, where there is no --out.
+        Folder for trials, table and pictures; trials that are there are not played again, and an interrupted one goes
+        on where it was.
+    work
+        Folder for pictures and unfinished trials, where there is no --out.
     """
     from sparring import comparison
     from sparring.errors import UsageError
@@ -132,7 +133,7 @@ def compare(
         data, size_of(size), images_of(images) if images else None, minutes, subset, n=n, features=features
     )
     found = comparison.compare(
-        recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, samples=samples, jobs=jobs,
+        recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, work=work, jobs=jobs,
         threads=threads, say=_say,
     )  # fmt: skip
     answer(found.to_json(), json, comparison.as_markdown(found))

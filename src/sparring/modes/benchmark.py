@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +20,7 @@ from sparring.names import choose
 from sparring.pictures import png
 from sparring.recipe import BoundRecipe, RecipeWarning
 from sparring.recipe_file import to_json
-from sparring.trials import Journal, check, side_by_side, slug
+from sparring.trials import Journal, check, side_by_side, slug, unfinished
 
 __all__ = ["protocol_of", "run_modes"]
 
@@ -61,13 +59,9 @@ def run_modes(
     left = [(word, seed) for word, seed in wanted if (data, chosen.name, word, seed) not in done]
     for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, place=place):
         done[_key(trial)] = trial
-        journal.append(trial.to_json())
+        journal.append(trial.to_json(), _kept(place, *_key(trial)))
         say(_line(trial))
-        if place is not None:
-            shutil.rmtree(_unfinished(place, *_key(trial)), ignore_errors=True)
-    if place is not None:
-        with contextlib.suppress(OSError):  # not there, or another call is at work in it
-            (place / "unfinished").rmdir()
+    journal.close()
     asked = [done[data, chosen.name, word, seed] for word, seed in wanted]
     real = control(data, chosen, digits=digits) if work is None else None  # not for each trial of a larger benchmark
     summary = summarise(data, chosen, asked, real)
@@ -109,7 +103,7 @@ def _play_all(
         return
     devices = Devices("cpu", threads)
     for word, seed in pairs:
-        keep = None if place is None else _unfinished(place, data, protocol.name, word, seed)
+        keep = _kept(place, data, protocol.name, word, seed)
         trial, samples = play_trial(data, protocol, word, seed, devices, digits=digits, keep=keep)
         if place is not None and seed == 0:
             draw_samples(place / "samples", trial, samples)
@@ -127,9 +121,9 @@ def _command(
     return words + (["--work", str(place)] if place is not None else [])
 
 
-def _unfinished(place: Path, data: str, protocol: str, word: str, seed: int) -> Path:
+def _kept(place: Path | None, data: str, protocol: str, word: str, seed: int) -> Path | None:
     """The folder of a trial until it is noted."""
-    return place / "unfinished" / f"{data}-{protocol}-{slug(word)}-{seed}"
+    return unfinished(place, f"{data}-{protocol}-{slug(word)}-{seed}")
 
 
 def _key(trial: Trial) -> tuple[str, str, str, int]:

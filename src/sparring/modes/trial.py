@@ -83,7 +83,7 @@ def play_trial(
     state = State(bound, seed=seed, device=devices.device)
     endow(state, bound.recipe)
     about = f"{data} {source.about}" if isinstance(source, StackedDigits) else data
-    finite = play(bound, loader, state, devices, length=length, about=about, keep=keep)
+    finite = play(bound, loader, state, devices, until=_images(bound.recipe, length), about=about, keep=keep)
     samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)
     count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
     taken = round(time.perf_counter() - begun, 1)
@@ -94,13 +94,19 @@ def _lasting(recipe: Recipe, shape: tuple[int, int, int], images: int, length: i
     """A recipe bound to the budget that `length` rounds use up, where the batch may be a schedule over that budget."""
     bound = recipe.bind(shape, 0, images, length)
     for _ in range(40):
-        seen = 0
-        for _ in range(length):
-            seen += batch_at(bound.recipe, seen)
+        seen = _images(bound.recipe, length)
         if abs(seen - bound.facts.budget) <= 1:
             break
         bound = recipe.bind(shape, 0, images, (seen + bound.facts.budget + 1) // 2)
     return bound
+
+
+def _images(recipe: Recipe, length: int) -> int:
+    """The images that are seen in so many rounds."""
+    seen = 0
+    for _ in range(length):
+        seen += batch_at(recipe, seen)
+    return seen
 
 
 def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) -> ModeCount:

@@ -149,8 +149,10 @@ def _refuse_the_same(recipes: Sequence[str], protocol: Protocol, shape: tuple[in
 
 
 def _line(trial: Trial) -> str:
+    """A trial in a line; where classes are the modes, all samples are near one, and there is no width."""
     count = trial.count
+    near = "" if trial.data == "stacked-mnist" else f"{count.near:.1%} near one, core {count.core_ratio:.2f}, "
     return (
-        f"{trial.recipe}, seed {trial.seed}: {count.captured} of {count.modes} modes, {count.near:.1%} near one, core "
-        f"{count.core_ratio:.2f}, KL {count.divergence:.3f} ({trial.seconds:.0f} s)" + ", diverged" * trial.diverged
+        f"{trial.recipe}, seed {trial.seed}: {count.captured} of {count.modes} modes, {near}KL {count.divergence:.3f} "
+        f"({trial.seconds:.0f} s)" + ", diverged" * trial.diverged
     )

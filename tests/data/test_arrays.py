@@ -119,7 +119,7 @@ def test_channels_of_opaque_rgba(channels: int, shape: tuple[int, ...], tmp_path
 def test_resizing_arrays(channels: int, tmp_path: Path) -> None:
     images = np.full((3, 20, 30, channels), 90, np.uint8)
     np.save(tmp_path / "set.npy", images)
-    data = open_data(tmp_path / "set.npy", size=(10, 10))
+    data = open_data(tmp_path / "set.npy", size=10)
     assert data.shape == (channels, 10, 10)
     assert (data.images(np.arange(3)) == 90).all()
 

@@ -18,7 +18,7 @@ from sparring.data.folder import list_folder
 from sparring.data.idx import IdxSource, find_idx
 from sparring.data.material import Material, Source
 from sparring.data.numpy_files import NumpySource, find_arrays
-from sparring.data.options import Channels, Options, Reading
+from sparring.data.options import Channels, Options, Reading, sides_of
 from sparring.data.pictures import PictureSource
 from sparring.data.points import POINT_SETS, open_points
 from sparring.data.report import printable
@@ -32,7 +32,7 @@ _EMBEDDED = "Fashion-MNIST (test set)"
 def open_data(
     source: str | Path | None = None,
     *,
-    size: tuple[int, int] | None = None,
+    size: int | tuple[int, int] | None = None,
     channels: Channels = "auto",
     cache: Path | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
@@ -45,8 +45,9 @@ def open_data(
 
     `source` is a folder or zip of images (one sub-folder a class, or none), an .npz or .npy file or a folder of them,
     a folder of IDX files, the name of a downloadable set or of a 2-D point set, or None for the set that comes along.
-    `size` is (height, width); without it one size is chosen, at most `max_side` when images differ. `channels` forces
-    1, 3 or 4. `cache` replaces $SPARRING_CACHE and the user's cache folder. `seed` and `count` are for point sets only.
+    `size` is (height, width), or the side of squares; without it one size is chosen, at most `max_side` when images
+    differ. `channels` forces 1, 3 or 4. `cache` replaces $SPARRING_CACHE and the user's cache folder. `seed` and
+    `count` are for point sets only.
 
     `reading` says what one image of the data set is made of. "images": of one file. "tiles": of a piece of a file, cut
     unscaled, `size` large (96x96 unless given). "pairs": of two pictures, `[2c, h, w]`, the halves of one file or the
@@ -60,7 +61,7 @@ def open_data(
     >>> data.name, len(data), data.points
     ('ring8', 100000, True)
     """
-    options = Options(size=size, channels=channels, background=background, max_side=max_side, reading=reading)
+    options = Options(size=sides_of(size), channels=channels, background=background, max_side=max_side, reading=reading)
     if source is not None and str(source) in POINT_SETS and not Path(source).exists():
         if size is not None:
             raise UsageError(f"{source} are points, which have no size; leave it out")

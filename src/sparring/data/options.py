@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from sparring.errors import UsageError
 
-__all__ = ["Channels", "Options", "Reading"]
+__all__ = ["Channels", "Options", "Reading", "sides_of"]
 
 Channels = Literal["auto", 1, 3, 4]
 Reading = Literal["images", "tiles", "pairs", "sides"]
@@ -46,3 +46,12 @@ class Options:
             raise UsageError(f"max_side {self.max_side} is too small; give 16 or more")
         if self.reading not in get_args(Reading):
             raise UsageError(f"reading {self.reading!r} cannot be; give one of {', '.join(get_args(Reading))}")
+
+
+def sides_of(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width, also of a square of which the side is given.
+
+    >>> sides_of(64), sides_of((48, 64)), sides_of(None)
+    ((64, 64), (48, 64), None)
+    """
+    return (size, size) if isinstance(size, int) else size

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.console import Display, ProgressStyle, display
-from sparring.data.options import Channels
+from sparring.data.options import Channels, sides_of
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
@@ -69,7 +69,7 @@ def train(
         raise UsageError("a run goes on from its own weights; give either start (--from) or resume")
     devices = Devices(device, threads)
     begun = start if isinstance(start, Run) or start is None else Run(start, trust=trust)
-    wish = Wish(recipe, data, (size, size) if isinstance(size, int) else size, channels, images, minutes, seed, begun)
+    wish = Wish(recipe, data, sides_of(size), channels, images, minutes, seed, begun)
     with display(progress) as screen, _cautions_said(screen):
         if resume:
             run = run_to_resume(out, wish, trust)

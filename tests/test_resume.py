@@ -30,6 +30,22 @@ def reload(state: State, fitted: BoundRecipe, folder: Path, devices: Devices) ->
     return fresh
 
 
+def restarted(fitted: BoundRecipe, length: int, folder: Path, devices: Devices) -> State:
+    """So many rounds, restarted from the file after each of them, and equal there to those of one piece."""
+    loader = loader_for(fitted)
+    whole, split = (State(fitted, seed=3, device=devices.device) for _ in range(2))
+    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
+    for _ in range(length):
+        next(pieces)
+        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
+        split = reload(split, fitted, folder, devices)
+        one, two = whole.tensors(), split.tensors()
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    assert whole.scalars() == split.scalars()
+    return split
+
+
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 1, 1)], ids=str)
 @pytest.mark.parametrize("name", recipes.__all__)
 def test_a_run_split_after_every_round_is_the_unsplit_run(
@@ -39,18 +55,7 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
     if name in OF_IMAGES and shape[1:] == (1, 1):
         pytest.skip("points cannot play this")
     fitted = bound(name, shape, budget=600, pretrain=0.4, begin=0.4)  # phases begin and end on the way
-    loader = loader_for(fitted)
-    whole = State(fitted, seed=3, device=devices.device)
-    split = State(fitted, seed=3, device=devices.device)
-    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
-    for _ in range(50):
-        next(pieces)
-        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
-        split = reload(split, fitted, folder, devices)
-        one, two = whole.tensors(), split.tensors()
-        assert one.keys() == two.keys()
-        assert all(torch.equal(one[key], two[key]) for key in one)
-    assert whole.scalars() == split.scalars()
+    restarted(fitted, 50, folder, devices)
 
 
 @pytest.mark.parametrize(
@@ -68,17 +73,8 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
 def test_every_new_kind_of_state_is_kept(word: str, devices: Devices, folder: Path) -> None:
     """Controllers, power iterations, running means and lazy penalties: 12 rounds, restarted after each of them."""
     fitted = recipe_named(word, width=8, batch=8).bind((1, 16, 16), 3, images=96, budget=120)
-    loader = noise_loader((1, 16, 16))
-    whole, split = (State(fitted, seed=3, device=devices.device) for _ in range(2))
-    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
-    for _ in range(12):
-        next(pieces)
-        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
-        split = reload(split, fitted, folder, devices)
-    one, two = whole.tensors(), split.tensors()
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    assert any(name.startswith(("game.strength", "penalties.discriminator/lecam")) for name in one)
+    state = restarted(fitted, 12, folder, devices)
+    assert any(name.startswith(("game.strength", "penalties.discriminator/lecam")) for name in state.tensors())
 
 
 @pytest.mark.parametrize("name", ["cyclegan", "quick"])
@@ -86,15 +82,7 @@ def test_what_a_turn_leaves_for_another_is_of_one_round(name: str, devices: Devi
     """Where the one that leaves it comes last, the other finds nothing, as after a restart: nothing of it is saved."""
     fitted = bound(name, (1, 16, 16), budget=120)
     fitted = replace(fitted, recipe=fitted.recipe.but(turns=fitted.recipe.turns[::-1]))
-    loader = loader_for(fitted)
-    whole, split = (State(fitted, seed=3, device=devices.device) for _ in range(2))
-    pieces = rounds(fitted, loader, seed=3, state=whole, devices=devices)
-    for _ in range(3):
-        next(pieces)
-        next(rounds(fitted, loader, seed=3, state=split, devices=devices))
-        split = reload(split, fitted, folder, devices)
-    one, two = whole.tensors(), split.tensors()
-    assert all(torch.equal(one[key], two[key]) for key in one)
+    restarted(fitted, 3, folder, devices)
 
 
 def test_dropout_is_part_of_the_promise(devices: Devices, folder: Path) -> None:

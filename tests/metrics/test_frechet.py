@@ -84,6 +84,16 @@ def test_covariances_without_full_rank() -> None:
     assert "dominates" in str(score.protocol["interval"])
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-4])
+def test_images_that_are_nearly_one(spread: float) -> None:
+    """By hand: the squared gap of the means and the variance of the reals; of one image there is no overlap."""
+    x, y = draw(300, 64, 1), draw(1, 64, 2) + spread * draw(200, 64, 3)
+    (score,) = frechet(Features(x), Features(y))
+    expected = float((x.mean(0) - y.mean(0)).square().sum() + x.var(0).sum())
+    assert score.value == pytest.approx(expected, rel=30 * spread + 1e-9)
+    assert score.low <= score.value <= score.high < 2 * score.value
+
+
 def test_a_feature_that_never_fires() -> None:
     x, y = draw(300, 16, 7), draw(300, 16, 8)
     x[:, 3] = y[:, 3] = 0

@@ -121,11 +121,11 @@ def _standard_error(x: Tensor, a: Moments, y: Tensor, b: Moments) -> float:
     The derivative of the distance by S2 is I - T, where T is the optimal map between the centred Gaussians; with
     L1' L2 = U S V', T = (S^(1/2) V' L2^-1)' (S^(1/2) V' L2^-1), so its quadratic form is a sum of squares.
     """
-    l1, l2 = _factor(a.covariance), _factor(b.covariance)
-    u, s, v = torch.linalg.svd(l1.T @ l2)
+    (l1, inverse1), (l2, inverse2) = _spanned(a.covariance), _spanned(b.covariance)
+    u, s, v = torch.linalg.svd(l1.T @ l2, full_matrices=False)
     gap = a.mean - b.mean
-    of_real = _influence(x - a.mean, gap, s.sqrt()[:, None] * (u.T @ _inverse(l1)))
-    of_fake = _influence(y - b.mean, -gap, s.sqrt()[:, None] * (v @ _inverse(l2)))
+    of_real = _influence(x - a.mean, gap, s.sqrt()[:, None] * (u.T @ inverse1))
+    of_fake = _influence(y - b.mean, -gap, s.sqrt()[:, None] * (v @ inverse2))
     return math.sqrt(float(of_real.var() / len(x) + of_fake.var() / len(y)))
 
 
@@ -139,17 +139,18 @@ def _factor(covariance: Tensor) -> Tensor:
     """A matrix L with L L' = covariance: Cholesky's where the rank is full, else by eigenvectors."""
     lower: Tensor
     lower, failed = torch.linalg.cholesky_ex(covariance)
-    if int(failed) == 0:
-        return lower
+    return lower if int(failed) == 0 else _spanned(covariance)[0]
+
+
+def _spanned(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """L `[d, rank]` with L L' = covariance, and its pseudo-inverse, on the directions that the images span.
+
+    Directions a ten-millionth as wide as the widest are rounding: kept, they make matrices that LAPACK may give up on.
+    """
     values, vectors = torch.linalg.eigh(covariance)
-    root: Tensor = vectors * values.clamp(min=0).sqrt()
-    return root
-
-
-def _inverse(factor: Tensor) -> Tensor:
-    """The inverse of a factor on the directions that the images span, zero on the others."""
-    inverse: Tensor = torch.linalg.pinv(factor, rtol=1e-7)
-    return inverse
+    spans = values > 1e-14 * values.max().clamp(min=0)
+    roots, vectors = values[spans].sqrt(), vectors[:, spans]
+    return vectors * roots, (vectors / roots).T
 
 
 fid = Metric("fid", measure=frechet)

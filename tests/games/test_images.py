@@ -19,6 +19,7 @@ from sparring.games.cycle import CycleGame
 from sparring.games.paired import PairedGame
 from sparring.games.pool import Pool
 from sparring.games.questions import Halves, Shrunken, shrunken
+from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
 from sparring.networks.quantiser import Quantised
 from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
@@ -103,6 +104,20 @@ def test_pairs_by_hand() -> None:
     assert values["absolute"].item() == pytest.approx((0.5 * x - y).abs().mean().item(), rel=1e-6)
     values["absolute"].backward()
     assert players["generator"].factor.grad != 0
+
+
+def test_a_turn_is_about_pieces_and_a_task_about_all_of_the_reals() -> None:
+    game = PairedGame(
+        generator=Scale, discriminator=Patches, loss=non_saturating, question=Halves(), pieces=Pieces(3, turned=True)
+    )
+    players = game.build((2, 5, 8), 0)
+    pairs = noise(4, 2, 5, 8)
+    turn = Turn(("generator",), (Term("absolute"),))
+    values, _ = played(game, turn, Drawn(pairs), players)
+    given, wanted = Halves()(Pieces(3, turned=True)(pairs, Drawn(pairs).z))
+    assert wanted.shape == (4, 1, 3, 3)
+    assert values["absolute"].item() == pytest.approx((0.5 * given - wanted).abs().mean().item(), rel=1e-6)
+    assert game.task(pairs, None).wanted.shape == (4, 1, 5, 8)
 
 
 def test_direction_turns_pairs_round() -> None:

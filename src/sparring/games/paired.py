@@ -18,6 +18,7 @@ from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
 from sparring.games.questions import Question
 from sparring.games.verdicts import noted, opposed
+from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
@@ -26,6 +27,7 @@ from sparring.recipe import Turn
 
 __all__ = ["PairedGame"]
 
+_WHOLE = Pieces()
 _TERMS = {"discriminator": {"adversarial"}, "generator": {"adversarial", "absolute", "perceptual"}}
 
 
@@ -37,7 +39,7 @@ class PairedGame:
     the answer, as more channels. Losses are taken of every logit, patch by patch, and averaged afterwards. G's terms:
     `adversarial`, `absolute` (mean |answer - wanted|) and `perceptual` (as the network that `eyes` names sees them).
 
-    Every turn has pairs of its own.
+    Every turn has pairs of its own; questions are about the `pieces` of reals that it is shown.
     """
 
     differentiable: frozenset[Leaf] = frozenset({"real", "fake"})
@@ -51,13 +53,16 @@ class PairedGame:
         question: Question,
         shown_given: bool = True,
         eyes: str | None = None,
+        pieces: Pieces = _WHOLE,
     ) -> None:
         self.generator, self.discriminator, self.loss = generator, discriminator, loss
         self.question, self.shown_given, self._eyes = question, shown_given, Eyes(eyes)
+        self.pieces = pieces
 
     def build(self, shape: Shape, classes: int) -> dict[str, nn.Module]:
         """Both players for reals of a shape."""
-        given, wanted = self.question.shapes(shape)
+        self.question.shapes(shape)  # held-out reals are asked as a whole
+        given, wanted = self.question.shapes(self.pieces.shape(shape))
         judged = (given[0] + wanted[0], *wanted[1:]) if self.shown_given else wanted
         return {"generator": self.generator(given), "discriminator": self.discriminator(judged)}
 
@@ -82,7 +87,7 @@ class PairedGame:
         if unknown := named - _TERMS[player]:
             known = ", ".join(sorted(_TERMS[player]))
             raise UsageError(f"a turn of {player} has no term {min(unknown)!r}; it has {known}")
-        given, wanted = self.question(batch.real)
+        given, wanted = self.question(self.pieces(batch.real, batch.z))
         if player == "discriminator":
             return self._judge(turn, batch, ctx, given, wanted)
         made = ctx.players["generator"](given)

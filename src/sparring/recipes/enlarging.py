@@ -7,6 +7,7 @@ from typing import Literal
 
 from sparring.games.paired import PairedGame
 from sparring.games.questions import Shrunken
+from sparring.games.views import Pieces
 from sparring.networks.patchgan import PatchDiscriminator
 from sparring.networks.rrdb import RRDBNet
 from sparring.objectives.losses import relativistic_average
@@ -46,6 +47,8 @@ def esrgan(
     layers: int = 3,
     residual: bool = True,
     eyes: str | None = None,
+    crop: int = 0,
+    turn: bool = True,
     mirror: bool = True,
 ) -> Recipe:
     """ESRGAN: dense residual blocks enlarge, for the absolute error first, then for a relativistic judge (Wang et al.).
@@ -83,6 +86,11 @@ def esrgan(
         takes a small one many thousands of tiles.
     eyes
         The feature network of the perceptual loss; by default the best one at hand for the images.
+    crop
+        Side of the random piece of a tile that a round shows, so that no two rounds show the same; 0 shows all of it.
+        The paper shows 128 pixels.
+    turn
+        Turn tiles upside down and on their sides too, each half of the time, as the paper does.
     mirror
         Flip half of the tiles left to right.
     """
@@ -104,6 +112,7 @@ def esrgan(
             question=Shrunken(scale),
             shown_given=False,
             eyes=eyes or fitted(eyes_for),
+            pieces=Pieces(crop, turn),
         ),
         turns=(*first, *judged, final),
         optims={"generator": optim, "discriminator": optim},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def test_any_change_of_files_is_seen(name: str, folder: Path, monkeypatch: pytes
     forbid_decoding(monkeypatch)
     with pytest.raises(AssertionError, match="decoded again"):
         open_data(folder)
+
+
+def test_a_zip_packed_anew_is_seen(tmp_path: Path) -> None:
+    """With other images of the same names and, as bitmaps are, of the same lengths."""
+    for value in (10, 200):
+        with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+            for index in range(2):
+                with archive.open(f"{index}.bmp", "w") as member:
+                    Image.new("L", (8, 8), value).save(member, "BMP")
+        assert (open_data(tmp_path / "set.zip").images(np.arange(2)) == value).all()
 
 
 @pytest.mark.parametrize("options", [{"size": (16, 16)}, {"channels": 1}, {"background": (0, 0, 0)}, {"max_side": 32}])

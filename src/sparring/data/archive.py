@@ -49,8 +49,8 @@ def list_archive(path: Path) -> Listing:
         except Refused as refusal:
             skipped.append(Skipped(printable(name), str(refusal)))
             continue
-        # The index in place of a time: two members may have the same name.
-        members[FileStamp(name, info.file_size, index)] = info
+        # Index and checksum in place of a time: two members may have one name, and a zip may be packed anew.
+        members[FileStamp(name, info.file_size, index << 32 | info.CRC)] = info
     total, size = sum(file.size for file in members), path.stat().st_size
     if total > MOST_RATIO * size + MOST_BYTES:
         raise DataError(

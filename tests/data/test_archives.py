@@ -63,6 +63,22 @@ def test_zip_with_hostile_members(tmp_path: Path, folder: Path) -> None:
     assert not {p for p in set(tmp_path.rglob("*")) - before if "cache" not in p.parts}
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_skipped_however_it_was_packed(method: int, tmp_path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", method) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+        places = {info.filename: (info.header_offset, info.compress_size) for info in archive.infolist()}
+    data = bytearray((tmp_path / "set.zip").read_bytes())
+    start, length = places["0.png"]
+    data[start + 60 : start + length] = b"\x55" * (length - 60)
+    (tmp_path / "set.zip").write_bytes(data)
+    opened = open_data(tmp_path / "set.zip")
+    assert len(opened) == 3
+    assert [one.name for one in opened.report.skipped] == ["0.png"]
+    assert "damaged in the archive" in opened.report.skipped[0].reason
+
+
 def zip_damaged(path: Path) -> None:
     path.write_bytes(b"PK\x03\x04" + b"\0" * 100)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import struct
 import threading
@@ -107,6 +108,6 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock)
     try:
         with lock, archive.open(info) as member:
             return member.read(MOST_BYTES + 1)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, ValueError) as error:
         # RuntimeError includes NotImplementedError: a compression this Python does not know.
         raise Refused(f"damaged in the archive ({printable(str(error))[:80]})") from error

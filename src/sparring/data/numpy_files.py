@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import zipfile
 import zlib
@@ -90,7 +91,7 @@ def _load_npz(path: Path) -> Arrays:
                 )
         with np.load(path) as stored:
             return {key: stored[key] for key in stored.files}
-    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, RuntimeError, KeyError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, KeyError) as error:
         raise DataError(_unreadable(path, error)) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -98,11 +99,22 @@ def zip_announcing_millions(path: Path) -> None:
     path.write_bytes(data)
 
 
+def zip_announcing_millions_twice(path: Path) -> None:
+    """A large record beside a modest end record: zipfile reads the large one."""
+    zipped(path, {"a.png": b"x"})
+    data = path.read_bytes()
+    count, length, start = 1_000_000, *struct.unpack("<2L", data[-10:-2])
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - 22, 1)
+    path.write_bytes(data[:-22] + large + locator + data[-22:])
+
+
 HOPELESS_ZIPS = {
     "damaged": (zip_damaged, "not a readable zip"),
     "bombs": (zip_of_bombs, "would unpack"),
     "nested": (zip_of_zips, "ZIP"),
     "announces millions": (zip_announcing_millions, "limit for a zip"),
+    "announces millions in its large record": (zip_announcing_millions_twice, "lists 1,000,000 files; the limit"),
     "empty": (lambda path: zipped(path, {}), "no images"),
 }
 

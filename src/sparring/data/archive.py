@@ -74,14 +74,15 @@ def _check_directory(path: Path) -> None:
     """Looks at the end record before zipfile builds an object for every entry it announces."""
     with path.open("rb") as file:
         length = file.seek(0, 2)
-        file.seek(max(0, length - _END_RECORD.size - 2**16))
+        file.seek(max(0, length - _END_RECORD.size - 2**16 - 76))  # 76: what a large zip has before the end record
         tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END_RECORD.size:
         raise zipfile.BadZipFile("no end record")
     _, _, _, _, count, directory_bytes, _, _ = _END_RECORD.unpack_from(tail, at)
-    large = tail.rfind(b"PK\x06\x06", 0, at)
-    if large >= 0 and len(tail) - large >= 56 and (count == 0xFFFF or directory_bytes == 0xFFFFFFFF):
+    # With a locator before the end record, zipfile believes the large record, whatever the end record says.
+    large = tail.rfind(b"PK\x06\x06", 0, at) if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07") else -1
+    if large >= 0 and len(tail) - large >= 56:
         count, directory_bytes = struct.unpack_from("<2Q", tail, large + 32)
     if count > MOST_FILES or directory_bytes > MOST_DIRECTORY_BYTES:
         raise DataError(

@@ -179,6 +179,29 @@ def test_refused(name: str, tmp_path: Path) -> None:
         open_data(tmp_path / "set.npz")
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': (", "{1: 2, 'a': 3}", "{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999, 4)}"],
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_headers_that_break_the_parser(header: str, suffix: str, tmp_path: Path) -> None:
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + b"\0" * 64
+    if suffix == "npy":
+        (tmp_path / "set.npy").write_bytes(data)
+    else:
+        with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+            archive.writestr("images.npy", data)
+    with pytest.raises(DataError, match=r"cannot be read .* save it again with numpy"):
+        open_data(tmp_path / f"set.{suffix}")
+
+
+def test_what_is_no_array_in_an_npz_is_left_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=noise(4, 8, 8))
+    with zipfile.ZipFile(tmp_path / "set.npz", "a") as archive:
+        archive.writestr("README.txt", "words")
+    assert len(open_data(tmp_path / "set.npz")) == 4
+
+
 def test_npy_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "set.npy").write_bytes(b"\x80\x04N.")
     with pytest.raises(DataError, match=r"no \.npy file"):

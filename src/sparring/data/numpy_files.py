@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import re
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ _MOST_BYTES = 16 * 2**30
 _RATIO = 2000
 _MAGIC = b"\x93NUMPY"
 
-_DAMAGE = (OSError, ValueError, EOFError, MemoryError)
+# Headers are Python literals, which numpy reads with Python's own tokenizer and parser: they raise what those raise.
+_DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, EOFError, MemoryError, SyntaxError, tokenize.TokenError)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -90,7 +92,8 @@ def _load_npz(path: Path) -> Arrays:
                     "give .npy files, which are read in place"
                 )
         with np.load(path) as stored:
-            return {key: stored[key] for key in stored.files}
+            members = ((key, stored[key]) for key in stored.files)  # of what is no array, numpy gives the bytes
+            return {key: array for key, array in members if isinstance(array, np.ndarray)}
     except (*_DAMAGE, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, KeyError) as error:
         raise DataError(_unreadable(path, error)) from error
 

@@ -164,6 +164,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: np.savez(path, images=noise(4, 4, 4), labels=np.array([0, 1])),
         "4 images and 2 labels",
     ),
+    "labels in words": (
+        lambda path: np.savez(path, images=noise(4, 4, 4), labels=np.array(list("abab"))),
+        r"labels in set.npz holds <U1 values of shape \(4,\); give one integer for each image",
+    ),
     "labels in two axes": (
         lambda path: np.savez(path, images=noise(4, 4, 4), labels=np.eye(4)),
         "one integer for each image",
@@ -205,6 +209,12 @@ def test_what_is_no_array_in_an_npz_is_left_out(tmp_path: Path) -> None:
 def test_npy_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "set.npy").write_bytes(b"\x80\x04N.")
     with pytest.raises(DataError, match=r"no \.npy file"):
+        open_data(tmp_path / "set.npy")
+
+
+def test_npy_of_objects(tmp_path: Path) -> None:
+    np.save(tmp_path / "set.npy", np.array([{"a": 1}, None], dtype=object))
+    with pytest.raises(DataError, match="Python objects, which are never loaded; save arrays of numbers"):
         open_data(tmp_path / "set.npy")
 
 

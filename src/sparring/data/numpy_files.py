@@ -99,7 +99,7 @@ def _load_npz(path: Path) -> Arrays:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    if "object arrays" in str(error).lower():
+    if re.search("object arrays|python objects", str(error).lower()):  # in an .npz, and in an .npy
         return f"{printable(str(path))} holds Python objects, which are never loaded; save arrays of numbers"
     return f"{printable(str(path))} cannot be read ({printable(str(error))[:120]}); save it again with numpy"
 
@@ -119,7 +119,10 @@ def _array_set(arrays: Arrays, name: str) -> ArraySet:
     labels = arrays[label_key]
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim != 1 or labels.dtype.kind not in "biu":
-        raise DataError(f"{label_key} in {name} has shape {tuple(labels.shape)}; give one integer for each image")
+        raise DataError(
+            f"{printable(label_key)} in {name} holds {labels.dtype} values of shape {tuple(labels.shape)}; "
+            "give one integer for each image"
+        )
     notes = () if label_key in _LABEL_KEYS else (f"Labels are taken from {printable(label_key)}.",)
     return ArraySet(name, images, labels.astype(np.int64), _label_names(arrays, label_key), notes)
 

@@ -206,6 +206,14 @@ def test_what_is_no_array_in_an_npz_is_left_out(tmp_path: Path) -> None:
     assert len(open_data(tmp_path / "set.npz")) == 4
 
 
+@pytest.mark.parametrize("name", ["SET.NPZ", "SET.NPY"])
+def test_suffixes_in_capitals(name: str, tmp_path: Path) -> None:
+    images = noise(4, 8, 8)
+    with (tmp_path / name).open("wb") as file:
+        np.savez(file, images=images) if name.endswith("Z") else np.save(file, images)
+    assert len(open_data(tmp_path / name)) == len(open_data(tmp_path)) == 4
+
+
 def test_npy_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "set.npy").write_bytes(b"\x80\x04N.")
     with pytest.raises(DataError, match=r"no \.npy file"):

@@ -54,8 +54,8 @@ class NumpySource:
 
     def load(self) -> ArraySet:
         """The images and labels of all files. Raises DataError."""
-        loose = {path.stem: _load_npy(path) for path in self.paths if path.suffix == ".npy"}
-        sets = [_array_set(_load_npz(path), path.name) for path in self.paths if path.suffix == ".npz"]
+        loose = {path.stem: _load_npy(path) for path in self.paths if path.suffix.lower() == ".npy"}
+        sets = [_array_set(_load_npz(path), path.name) for path in self.paths if path.suffix.lower() == ".npz"]
         if loose:
             sets += _loose_sets(loose, self.name)
         return sets[0] if len(sets) == 1 else _joined(sets, self.name)
@@ -64,7 +64,7 @@ class NumpySource:
 def find_arrays(folder: Path) -> NumpySource | None:
     """The .npz and .npy files right inside a folder; None when there are none."""
     try:
-        paths = tuple(sorted(p for p in folder.iterdir() if p.suffix in (".npz", ".npy") and p.is_file()))
+        paths = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in (".npz", ".npy") and p.is_file()))
     except OSError:
         return None
     return NumpySource(printable(folder.name), folder, paths) if paths else None

@@ -124,9 +124,10 @@ def _in_file(path: Path) -> Source:
             kind = signature(file.read(16))
     except OSError as error:
         raise DataError(f"{printable(str(path))} cannot be read ({error.strerror}); check its permissions") from error
-    if path.suffix in (".npz", ".npy"):
+    suffix = path.suffix.lower()
+    if suffix in (".npz", ".npy"):
         return NumpySource(name, path, (path,))
-    if kind == "ZIP" or path.suffix == ".zip":
+    if kind == "ZIP" or suffix == ".zip":
         return PictureSource(list_archive(path))
     if kind is not None:
         raise DataError(f"{name} is a single file ({kind}); give a folder or zip with at least 2 images")

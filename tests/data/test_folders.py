@@ -65,6 +65,14 @@ def test_images_beside_folders_mean_no_classes(folder: Path, photo: Photo) -> No
     assert "beside 2 sub-folders" in str(data.report)
 
 
+@pytest.mark.parametrize("start", [b"%PDF-1.4", b"PK\x03\x04", b"8BPS", b"\x93NUMPY"])
+def test_other_files_beside_folders_do_not_matter(start: bytes, tmp_path: Path, photo: Photo) -> None:
+    for name, seed in (("cat", 1), ("dog", 5)):
+        fill(tmp_path / "set" / name, [photo(seed), photo(seed + 1)])
+    (tmp_path / "set" / "README").write_bytes(start + b" and so on")
+    assert open_data(tmp_path / "set").classes == ("cat", "dog")
+
+
 def test_class_without_usable_image_is_dropped(tmp_path: Path, photo: Photo) -> None:
     for name in ("a", "c"):
         fill(tmp_path / "set" / name, [photo(1), photo(2)])

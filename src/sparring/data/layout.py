@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from sparring.data.decoding import signature
+from sparring.data.decoding import FORMATS, signature
 from sparring.data.listing import Listing
 from sparring.data.material import FileStamp
 from sparring.data.report import Refused, printable
@@ -131,7 +131,7 @@ def _is_picture(listing: Listing, file: FileStamp) -> bool:
     if is_picture_name(file.name):
         return True
     try:
-        return signature(listing.read(file)) is not None
+        return signature(listing.read(file)) in FORMATS
     except Refused:
         return False
 

@@ -349,3 +349,23 @@ def test_label_file_of_stylegan(
     assert (data.labels is None) == (labels is None)
     if data.labels is not None:
         assert data.labels.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("label", [[0.5, 1.0], 1e999, "cat", None])
+def test_label_file_without_numbers_makes_no_classes(label: object, tmp_path: Path, photo: Photo) -> None:
+    """Neither of what it holds nor of its numbered folders."""
+    fill(tmp_path / "set/00000", [photo(0), photo(1)])
+    fill(tmp_path / "set/00001", [photo(2), photo(3)])
+    (tmp_path / "set/dataset.json").write_text(json.dumps({"labels": [["00000/000.png", label]]}))
+    data = open_data(tmp_path / "set")
+    assert (len(data), data.classes, data.labels) == (4, (), None)
+    assert "does not give one number for each image" in str(data.report)
+
+
+def test_images_that_the_label_file_does_not_name_are_counted(tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set", [photo(i) for i in range(5)])
+    (tmp_path / "set/README.md").write_text("words")
+    (tmp_path / "set/dataset.json").write_text(json.dumps({"labels": [["000.png", 0], ["003.png", 7]]}))
+    data = open_data(tmp_path / "set")
+    assert (len(data), data.classes) == (2, ("0", "7"))
+    assert "Labels from dataset.json; 3 images without one are left out." in str(data.report)

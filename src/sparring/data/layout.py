@@ -144,13 +144,20 @@ def _from_label_file(listing: Listing, files: tuple[FileStamp, ...]) -> Layout |
     try:
         content = json.loads(listing.read(stamp))
         pairs = content["labels"]
-        table = None if pairs is None else {str(name): int(label) for name, label in pairs}
+        told = None if pairs is None else {str(name): label for name, label in pairs}
     except (Refused, ValueError, KeyError, TypeError, RecursionError):
         return None
+    try:
+        table = None if told is None else {name: int(label) for name, label in told.items()}
+    except (ValueError, TypeError, OverflowError):
+        note = f"{_LABEL_FILE} does not give one number for each image, so the images are taken as unlabelled."
+        return Layout(files, None, (), (note,))
     if table is None or not any(file.name in table for file in files):
         return Layout(files, None, (), (f"Unlabelled, as {_LABEL_FILE} says.",))
     known = tuple(file for file in files if file.name in table)
     values = sorted({table[file.name] for file in known})
     number = {value: index for index, value in enumerate(values)}
     labels = tuple(number[table[file.name]] for file in known)
-    return Layout(known, labels, tuple(map(str, values)), (f"Labels from {_LABEL_FILE}.",))
+    others = sum(is_picture_name(file.name) for file in files) - sum(is_picture_name(file.name) for file in known)
+    note = f"Labels from {_LABEL_FILE}" + (f"; {others:,} images without one are left out." if others else ".")
+    return Layout(known, labels, tuple(map(str, values)), (note,))

@@ -189,6 +189,12 @@ def test_too_few_points() -> None:
         open_data("ring8", count=1)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_points_cannot_have(seed: int) -> None:
+    with pytest.raises(UsageError, match=f"with seed {seed}; give one from 0 to 4294967295"):
+        open_data("ring8", seed=seed)
+
+
 def test_a_name_may_be_a_path() -> None:
     assert open_data(Path("ring8"), count=10).points
 

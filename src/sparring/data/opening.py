@@ -71,6 +71,8 @@ def open_data(
             )
         if count < 2:
             raise UsageError(f"{count} points are too few; give 2 or more")
+        if not 0 <= seed < 2**32:
+            raise UsageError(f"points cannot be drawn with seed {seed}; give one from 0 to {2**32 - 1}")
         return open_points(str(source), count=count, seed=seed)
     folder = cache_folder(cache)
     found = _embedded() if source is None else _find(source, folder)

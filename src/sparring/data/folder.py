@@ -12,7 +12,7 @@ from sparring.data.material import FileStamp
 from sparring.data.report import Refused, Skipped, printable
 from sparring.errors import DataError
 
-__all__ = ["list_folder"]
+__all__ = ["list_folder", "read_file"]
 
 
 def list_folder(root: Path) -> Listing:
@@ -72,17 +72,25 @@ def _leads_inside(root: Path, path: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(root)
 
 
+def read_file(path: Path) -> bytes:
+    """The whole of a file no larger than images are, asked for its nature and size after opening.
+
+    Raises Refused for anything else, OSError for what cannot be read.
+    """
+    # O_NONBLOCK: opening a pipe nobody writes to must not wait for ever.
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(number, "rb") as file:
+        facts = os.fstat(number)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Refused("not a regular file")
+        if facts.st_size > MOST_BYTES:
+            raise Refused(f"{facts.st_size / 2**20:.0f} MB; the limit is {MOST_BYTES // 2**20} MB")
+        return file.read(MOST_BYTES + 1)
+
+
 def _read(path: Path) -> bytes:
-    """The whole file; it may have changed its nature since it was listed, so it is asked again after opening."""
+    """A listed file, which may have changed its nature since."""
     try:
-        # O_NONBLOCK: opening a pipe nobody writes to must not wait for ever.
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(number, "rb") as file:
-            facts = os.fstat(number)
-            if not stat.S_ISREG(facts.st_mode):
-                raise Refused("not a regular file")
-            if facts.st_size > MOST_BYTES:
-                raise Refused(f"{facts.st_size / 2**20:.0f} MB; the limit is {MOST_BYTES // 2**20} MB")
-            return file.read(MOST_BYTES + 1)
+        return read_file(path)
     except OSError as error:
         raise Refused(f"cannot be read ({error.strerror})") from error

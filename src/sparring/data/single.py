@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sparring.data.channels import to_channels
 from sparring.data.decoding import decode, strict_decoding
+from sparring.data.folder import read_file
 from sparring.data.options import Options
-from sparring.data.report import Refused
+from sparring.data.report import Refused, printable
 from sparring.data.sizing import choose_sizing, fit
 from sparring.errors import DataError
 
@@ -41,11 +42,12 @@ def read_picture(path: str | Path, channels: int) -> Tensor:
 def _decoded(path: Path, *, near: tuple[int, int] | None = None) -> Image.Image:
     try:
         with strict_decoding():
-            return decode(path.read_bytes(), near=near).image
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); give an image file") from error
+            return decode(read_file(path), near=near).image
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{printable(str(path))} cannot be read ({reason}); give an image file") from error
     except Refused as refusal:
-        raise DataError(f"{path} cannot be used: {refusal}; give another image file") from refusal
+        raise DataError(f"{printable(str(path))} cannot be used: {refusal}; give another image file") from refusal
 
 
 def _as_tensor(image: Image.Image, channels: int) -> Tensor:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from sparring.data.decoding import MOST_BYTES, decode, measure, strict_decoding
 from sparring.data.report import Refused
@@ -110,6 +111,27 @@ def test_sizes_are_told_as_seen() -> None:
     assert measure(turned()) == (16, 8)
     with strict_decoding():
         assert decode(turned()).image.size == (8, 16)
+
+
+def test_a_png_is_measured_without_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    monkeypatch.setattr(PngImageFile, "load", lambda image: loads.append(image))
+    assert measure(saved(flat("RGB", (1, 2, 3), (8, 16)))) == (16, 8)
+    assert not loads
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_png_is_turned_wherever_it_says_so(behind: bool) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = saved(flat("RGB", (1, 2, 3), (16, 8)), exif=exif)
+    start = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[start : start + 4], "big")
+    if behind:  # the chunk moves from before the pixels to before IEND, which has 12 bytes
+        data = data[:start] + data[start + length : -12] + data[start : start + length] + data[-12:]
+    assert measure(data) == (16, 8)
+    with strict_decoding():
+        assert decode(data).image.size == (8, 16)
 
 
 def test_wide_gamut_profile_is_converted_to_srgb() -> None:

@@ -26,6 +26,7 @@ MOST_BYTES = 25 * 2**20
 
 _EXCLUSIVE = threading.RLock()
 _SIDEWAYS = (5, 6, 7, 8)
+_PNG_METADATA = (b"eXIf", b"exif", b"XML:com.adobe.xmp")
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -73,9 +74,11 @@ def decode(data: bytes, *, near: tuple[int, int] | None = None) -> Picture:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """(height, width) as it will be seen, from the header alone. Raises Refused."""
+    """(height, width) as it will be seen, from the header and the metadata. Raises Refused."""
     image = _opened(data)
-    upright = _orientation(image) not in _SIDEWAYS
+    # Pillow decodes a PNG to look for metadata behind the pixels; without their names in the file there are none.
+    silent = image.format == "PNG" and not any(name in data for name in _PNG_METADATA)
+    upright = silent or _orientation(image) not in _SIDEWAYS
     return (image.height, image.width) if upright else (image.width, image.height)
 
 

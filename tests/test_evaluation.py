@@ -118,6 +118,19 @@ def test_classes_are_the_same_by_name(tmp_path: Path) -> None:
     assert crossed[0].name == "kid"
 
 
+def test_a_metric_that_wants_more_images_leaves_the_others(tmp_path: Path) -> None:
+    """Twelve images of a class do not fill the ten splits of the Inception Score."""
+    pixels = np.random.RandomState(0).randint(0, 256, (24, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "made", images=pixels, labels=np.arange(24) % 2)
+    made = open_data(tmp_path / "made.npz")
+    found = evaluate(made, made, metrics=("is", "kid", "fid"), features="grey28", per_class=True)
+    assert [(score.protocol["class"], score.name) for score in found] == [
+        ("0", "kid"), ("0", "fid"), ("1", "kid"), ("1", "fid")
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="no class has enough real images, or enough generated ones"):
+        evaluate(made, made, metrics=("is",), features="grey28", per_class=True)
+
+
 def test_truncation_is_said_and_done() -> None:
     images, labels = reals((300, 300, 0))
     generator = TrainedGenerator(Blobs())

@@ -193,10 +193,14 @@ def _measure_classes(
     for label in torch.unique(asked).tolist():
         mine, theirs = (labels == label).nonzero().flatten(), (asked == label).nonzero().flatten()
         name = names[label] if label < len(names) else str(label)
-        with contextlib.suppress(DataError):  # a class with too few images for a metric has no score in it
-            scores += _measure(metrics, seen[mine], made[theirs], {**protocol, "class": name}, seed)
+        for metric in metrics:
+            with contextlib.suppress(DataError):  # a class with too few images for a metric has no score in it
+                scores += _measure([metric], seen[mine], made[theirs], {**protocol, "class": name}, seed)
     if not scores:
-        raise DataError("no class has enough real images to compare with; name more reals")
+        raise DataError(
+            "no class has enough real images, or enough generated ones, for these metrics; "
+            "name more reals, generate more, or leave classes together"
+        )
     return tuple(scores)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
-from sparring.errors import DataError, UsageError
+from sparring.errors import DataError, ShapeError, UsageError
 from sparring.evaluation import evaluate, sentence
 from sparring.pictures import to_uint8
 
@@ -129,6 +129,16 @@ def test_a_metric_that_wants_more_images_leaves_the_others(tmp_path: Path) -> No
     ]  # fmt: skip
     with pytest.raises(DataError, match="no class has enough real images, or enough generated ones"):
         evaluate(made, made, metrics=("is",), features="grey28", per_class=True)
+
+
+def test_reals_and_labels_that_do_not_fit() -> None:
+    images, labels = reals((20, 20, 0))
+    generator = TrainedGenerator(Blobs())
+    with pytest.raises(ShapeError, match=r"reals of shape \[40, 2\] are no images"):
+        evaluate(generator, images.flatten(1))
+    for wrong in (labels[:3], labels[:, None], labels.float()):
+        with pytest.raises(UsageError, match="do not fit 40 reals; give one integer for each"):
+            evaluate(generator, images, labels=wrong, per_class=True)
 
 
 def test_truncation_is_said_and_done() -> None:

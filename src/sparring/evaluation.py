@@ -18,7 +18,7 @@ from sparring.data.split import recorded_split
 from sparring.engine.devices import find_device
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator, in_turn
-from sparring.errors import DataError, UsageError
+from sparring.errors import DataError, ShapeError, UsageError
 from sparring.features import FeatureNetwork, Features, best_for, load
 from sparring.game import ImageGame
 from sparring.metrics import Metric, Score, metric_named
@@ -222,6 +222,13 @@ def _named_alike(reals: _Images, names: Sequence[str]) -> _Images:
 def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels: Tensor | None) -> _Images:
     """The reals to compare with and what to say of them."""
     if isinstance(data, Tensor):
+        if data.ndim != 4:
+            raise ShapeError(f"reals of shape {list(data.shape)} are no images; give them as [n, channels, h, w]")
+        if labels is not None and (labels.shape != data.shape[:1] or labels.is_floating_point()):
+            raise UsageError(
+                f"labels of shape {list(labels.shape)} and type {labels.dtype} do not fit {len(data):,} reals; "
+                "give one integer for each"
+            )
         return _Images(data, labels)
     if labels is not None:
         raise UsageError("labels belong to reals that are given as a tensor; a data set has its own")

@@ -172,3 +172,16 @@ def test_reals_have_the_channels_of_the_images(tmp_path: Path) -> None:
     grey = TrainedGenerator(Greys())
     (score,) = evaluate(grey, tmp_path, metrics=("fid",), n=20)
     assert "grey28" in str(score.protocol["features"])
+
+
+def test_fakes_unlike_the_reals_are_said_to_be(tmp_path: Path) -> None:
+    pixels = np.random.RandomState(0).randint(0, 256, (12, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "grey", images=pixels)
+    np.savez(tmp_path / "wide", images=np.stack([pixels[:, :16, :16]] * 3, axis=-1))
+    grey, wide = open_data(tmp_path / "grey.npz"), open_data(tmp_path / "wide.npz")
+    (alike,) = evaluate(grey, grey, metrics=("fid",), features="grey28")
+    (unlike,) = evaluate(grey, wide, metrics=("fid",), features="grey28")
+    assert not [fact for fact in alike.protocol if fact.startswith("fake_")]
+    assert (unlike.protocol["size"], unlike.protocol["fake_size"]) == ("16x16", "28x28")
+    assert str(unlike.protocol["colour"]).startswith("luminance")
+    assert unlike.protocol["fake_colour"] == "as is"

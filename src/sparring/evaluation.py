@@ -100,7 +100,7 @@ def evaluate(
     n = n or (_MANY if network is None or network.dimension <= 128 else _FEW)
     wish = _Wish(n, seed, per_class, truncation)
     fakes = _fakes(subject, wish, reals)
-    protocol = {**_protocol(network, reals.images), **reals.origin, **fakes.origin}
+    protocol = {**_protocol_of_both(network, reals.images, fakes.images), **reals.origin, **fakes.origin}
     seen = _look(network, reals.images), _look(network, fakes.images)
     if not per_class:
         return _measure(chosen, *seen, protocol, seed)
@@ -337,6 +337,13 @@ def _protocol(network: FeatureNetwork | None, images: Tensor) -> dict[str, str]:
         return {"features": "coordinates"}
     size = f"{images.shape[2]}x{images.shape[3]}"
     return {**network.protocol(_visible(images[:1]).shape[1]), "size": size, **_flattening(images)}
+
+
+def _protocol_of_both(network: FeatureNetwork | None, reals: Tensor, fakes: Tensor) -> dict[str, str]:
+    """What is to be said of the features of reals, and of those of fakes of another size or with other channels."""
+    mine, theirs = _protocol(network, fakes), _protocol(network, reals)
+    facts = [fact for fact in {**theirs, **mine} if mine.get(fact) != theirs.get(fact)]
+    return theirs | {f"fake_{fact}": mine.get(fact, "as is") for fact in facts}
 
 
 def _look(network: FeatureNetwork | None, images: Tensor) -> Features:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-from sparring.errors import DataError
+from sparring.errors import DataError, UsageError
 from sparring.features import Features
 from sparring.metrics.kernel import kernel_distance
 
@@ -75,3 +75,10 @@ def test_a_subset_is_never_larger_than_a_set() -> None:
 
 def _without(x: torch.Tensor, row: int) -> torch.Tensor:
     return torch.cat([x[:row], x[row + 1 :]])
+
+
+@pytest.mark.parametrize("given", [{"subset_size": 1}, {"subset_size": 0}, {"subsets": 0}])
+def test_subsets_without_pairs(given: dict[str, int]) -> None:
+    features = Features(torch.randn(9, 4))
+    with pytest.raises(UsageError, match="have no KID; take 1 or more, of 2 or more images"):
+        kernel_distance(features, features, **given)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-from sparring.errors import DataError
+from sparring.errors import DataError, UsageError
 from sparring.features import Features
 from sparring.metrics.precision_recall import manifold_overlap
 
@@ -56,3 +56,10 @@ def test_the_interval_covers_the_expected_share(which: int) -> None:
 def test_a_set_without_neighbours() -> None:
     with pytest.raises(DataError, match="at least 4"):
         manifold_overlap(Features(draw(10, 2, 1)), Features(draw(3, 2, 2)))
+
+
+@pytest.mark.parametrize("neighbours", [0, -1])
+def test_no_neighbours_at_all(neighbours: int) -> None:
+    features = Features(torch.randn(9, 4))
+    with pytest.raises(UsageError, match=f"{neighbours} neighbours reach nowhere"):
+        manifold_overlap(features, features, neighbours=neighbours)

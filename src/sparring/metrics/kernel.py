@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparring.errors import UsageError
 from sparring.features.network import Features
 from sparring.metrics.inputs import pair
 from sparring.metrics.intervals import NORMAL
@@ -30,7 +31,10 @@ def kernel_distance(
     The spread over subsets says nothing about other images (with 1,000 images and subsets of 1,000 there is only one
     subset), so the interval is the jackknife over single images of the estimate from all pairs, plus the error of
     averaging finitely many subsets. It errs on the wide side (Efron & Stein 1981).
+    Raises UsageError for no subsets, or subsets of one image, which has no pair.
     """
+    if subsets < 1 or subset_size < 2:
+        raise UsageError(f"{subsets} subsets of {subset_size} images have no KID; take 1 or more, of 2 or more images")
     x, y = pair(real.values, fake.values, least=3)
     size = min(subset_size, len(x), len(y))
     random = np.random.RandomState(subset_seed)

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from sparring.errors import UsageError
 from sparring.features.network import Features
 from sparring.metrics.inputs import pair
 from sparring.metrics.intervals import NORMAL, wilson
@@ -25,8 +26,10 @@ def manifold_overlap(real: Features, fake: Features, *, neighbours: int = 3) -> 
     The interval joins Wilson's for a share of the judged images with a jackknife over the images that span the
     manifold: what it would lose with each ball. In simulations with 16 dimensions and 300 to 1,000 images it covered
     the expected share in 96 to 100 % of trials, where Wilson's alone covered it in 83 to 95 %.
-    Raises DataError where a set has no k-th neighbour.
+    Raises DataError where a set has no k-th neighbour, UsageError where k is below 1.
     """
+    if neighbours < 1:
+        raise UsageError(f"{neighbours} neighbours reach nowhere; take 1 or more")
     x, y = pair(real.values, fake.values, least=neighbours + 1)
     protocol: dict[str, Fact] = {
         "real": len(x),

@@ -34,6 +34,13 @@ def test_certain_and_even_over_classes_scores_the_number_of_classes() -> None:
     assert score.high <= 4
 
 
+def test_a_class_that_no_image_can_be_scores_nothing() -> None:
+    """The probability of the third class is 0 in float64; the two others are certain and even."""
+    logits = torch.tensor([[0.0, -2000.0, -4000.0], [-2000.0, 0.0, -4000.0]]).repeat(50, 1)
+    (score,) = score_of_classes(Features(torch.zeros(2, 1)), Features(torch.zeros(100, 1), logits), splits=5)
+    assert 1.5 < score.value <= 2
+
+
 def test_undecided_scores_one() -> None:
     (score,) = score_of_classes(NOTHING, of(torch.ones(100, 4)))
     assert score.value == pytest.approx(1, abs=1e-12)

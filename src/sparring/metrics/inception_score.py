@@ -53,9 +53,10 @@ def score_of_classes(real: Features, fake: Features, *, splits: int = 10, split_
 
 def _score(logits: Tensor) -> Tensor:
     """exp(E KL(p(y|x) || p(y))) of logits [n, k]."""
-    p = logits.softmax(1)
-    kl = p * (logits.log_softmax(1) - p.mean(0).log())
-    return kl.sum(1).mean().exp()
+    log_p = logits.log_softmax(1)
+    # Not the logarithm of a mean: a class that no image can be has p = 0 there, and 0 times infinity.
+    log_mean = log_p.logsumexp(0) - math.log(len(logits))
+    return (log_p.exp() * (log_p - log_mean)).sum(1).mean().exp()
 
 
 inception_score = Metric("inception_score", measure=score_of_classes, reads="logits")

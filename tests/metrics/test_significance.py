@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -58,3 +59,10 @@ def test_holm_by_hand() -> None:
 def test_a_missing_number_is_no_evidence(test: Callable[[list[float], list[float]], float]) -> None:
     whole, part = [5.0, 6.0, 7.0, 8.0, 9.0, 9.5], [1.0, 2.0, float("nan"), 1.0, 2.0, 1.0]
     assert test(whole, part) == test(part, whole) == 1.0
+
+
+def test_an_infinite_number_is_larger_than_any() -> None:
+    """By hand: it lies in the first of two halves, and has a positive sign, in one way of two."""
+    assert larger([math.inf, 1.0, 2.0], [0.0, 1.0, 2.0]) == 0.5
+    assert larger_paired([math.inf, 1.0, 2.0], [0.0, 0.0, 0.0]) == 0.5
+    assert larger([0.0, 1.0, 2.0], [math.inf, 1.0, 2.0]) == 0.95  # all but 0, 1 and 1 are as large

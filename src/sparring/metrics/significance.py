@@ -68,5 +68,6 @@ def _share(sums: NDArray[np.float64], found: float, *, exact: bool) -> float:
     """How many sums are at least as large as the one found; the one found counts among drawn ones."""
     if np.isnan(sums).any():
         return 1.0
-    as_large = int((sums >= found - 1e-9 * max(abs(found), 1.0)).sum())
+    rounding = 1e-9 * max(abs(found), 1.0) if math.isfinite(found) else 0.0
+    as_large = int((sums >= found - rounding).sum())
     return as_large / len(sums) if exact else (as_large + 1) / (len(sums) + 1)

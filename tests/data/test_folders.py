@@ -328,6 +328,16 @@ def test_enlarging_is_warned_of(folder: Path) -> None:
     assert "enlarged" not in str(open_data(folder, size=(64, 64)).report)
 
 
+@pytest.mark.parametrize("size", [(468, 1), (1, 468), (64, 1), (32, 1)])
+def test_a_thin_line_is_not_padded_away(size: tuple[int, int], tmp_path: Path) -> None:
+    images = [Image.new("L", one, 0) for one in [(100, 40), (120, 40), (90, 40), size]]
+    data = open_data(fill(tmp_path / "set", images), size=None)
+    assert "padded to 32x32" in data.report.rule
+    seen = data.images(np.array([3]))[0, 0]
+    assert int(seen.min()) < 128
+    assert sorted(((seen < 128).any(dim=dim).sum().item()) for dim in (0, 1)) == [1, 32]
+
+
 def test_padding_uses_the_background(tmp_path: Path) -> None:
     images = [Image.new("L", size, 0) for size in [(100, 20), (120, 20), (90, 20)]]
     data = open_data(fill(tmp_path / "set", images), background=(200, 200, 200))

@@ -63,6 +63,10 @@ def fit(image: Image.Image, sizing: Sizing, background: tuple[int, int, int]) ->
         return ImageOps.fit(image, size, method)
     if image.mode == "L":
         image = image.convert("RGB")
+    # So thin a line that its width would be rounded to nothing is made just wide enough to stay.
+    least = (image.height // (2 * sizing.height) + 1, image.width // (2 * sizing.width) + 1)
+    if image.width < least[0] or image.height < least[1]:
+        image = image.resize((max(image.width, least[0]), max(image.height, least[1])))
     colour = (*background, 0) if _lets_light_through(image) else (*background, 255)[: len(image.getbands())]
     return ImageOps.pad(image, size, method, color=colour)
 

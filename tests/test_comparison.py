@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sparring import comparison
@@ -36,6 +37,16 @@ def test_recipes_are_trained_scored_and_tested(folder: Path) -> None:
     assert sorted(p.name for p in (folder / "samples").iterdir()) == [
         "gan-0.png", "gan-1.png", "lsgan-0.png", "lsgan-1.png"
     ]  # fmt: skip
+
+
+def test_trials_on_data_that_have_changed_are_played_again(folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    setting = Setting(data=str(tmp_path / "set.npz"), images=64, n=50, features="grey28")
+    for seed, played in ((0, 1), (0, 1), (1, 2), (1, 2)):
+        random = np.random.RandomState(seed)
+        np.savez(tmp_path / "set.npz", images=random.randint(0, 256, (20, 16, 16), dtype=np.uint8))
+        compare(["dcgan"], setting=setting, seeds=[0], out=folder, say=said.append)
+        assert len(said) == played
 
 
 def test_the_same_play_spelled_otherwise_makes_no_difference(folder: Path) -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sparring.chance import permutation
-from sparring.data import open_data, split_held_out
+from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
 from sparring.data.points import MIXTURES
 from sparring.engine.checkpoint import write_durably
@@ -37,7 +37,7 @@ from sparring.metrics.intervals import student
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
 from sparring.pictures import grid, png
-from sparring.recipe import BoundRecipe
+from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipes.spelling import recipe_named
 from sparring.trials import Journal, check, play, side_by_side, slug, unfinished
 
@@ -124,8 +124,9 @@ def compare(
 ) -> Comparison:
     """Train every recipe with every seed, score it, and test the differences from the first.
 
-    With `out`, trials that are there already are not played again, and the folder gets `comparison.jsonl`,
-    `comparison.json`, `table.md` and a picture of each trial's samples; an interrupted training goes on where it was.
+    With `out`, trials that are there already, on data that have not changed since, are not played again, and the folder
+    gets `comparison.jsonl`, `comparison.json`, `table.md` and a picture of each trial's samples; an interrupted
+    training goes on where it was.
     `work` is a folder for pictures and unfinished trainings alone. `jobs` run side by side.
     """
     seeds = list(seeds)
@@ -141,7 +142,9 @@ def compare(
     place = folder or (None if work is None else Path(work))
     journal = Journal(folder, "comparison.jsonl")
     shared = asdict(setting) | {"size": list(setting.size) if setting.size else None}
-    done = {(t["recipe"], t["seed"]): t for t in journal.open() if t.get("setting") == shared}
+    earlier = [t for t in journal.open() if t.get("setting") == shared and t["recipe"] in recipes]
+    held = {word: _opened(setting, recipe_named(word)).fingerprint for word in {t["recipe"] for t in earlier}}
+    done = {(t["recipe"], t["seed"]): t for t in earlier if t.get("data", held[t["recipe"]]) == held[t["recipe"]]}
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [pair for pair in wanted if pair not in done]
     for trial in _play_all(left, setting, shared, jobs=jobs, threads=threads, place=place):
@@ -221,7 +224,7 @@ def _kept(place: Path | None, setting: Setting, word: str, seed: int) -> Path | 
 def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path | None) -> dict[str, Any]:
     """One training and its scores."""
     begun, recipe = time.perf_counter(), recipe_named(word)
-    dataset = open_data(setting.data, size=setting.size, reading=recipe.reading)
+    dataset = _opened(setting, recipe)
     split = split_held_out(dataset, reading=recipe.reading)
     train = split.train
     if setting.subset is not None:
@@ -245,8 +248,19 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path 
     values = _scores(generator, dataset.name, dataset.images(places), dataset.labels_at(places), setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {
-        "recipe": word, "seed": seed, "values": values, "seen": state.seen, "seconds": seconds, "diverged": not finite
-    }  # fmt: skip
+        "recipe": word,
+        "seed": seed,
+        "values": values,
+        "seen": state.seen,
+        "seconds": seconds,
+        "diverged": not finite,
+        "data": dataset.fingerprint,
+    }
+
+
+def _opened(setting: Setting, recipe: Recipe) -> Dataset:
+    """The data of all trials, as a recipe reads them."""
+    return open_data(setting.data, size=setting.size, reading=recipe.reading)
 
 
 def _budget(

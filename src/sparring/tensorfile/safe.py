@@ -81,7 +81,11 @@ def read_safetensors(path: Path | str, *, header_bytes: int = _HEADER_BYTES, ten
             return SafeTensors({name: file.get_tensor(name).clone() for name in sorted(file.keys())}, metadata)
     except FileUnusableError as error:
         raise FileUnusableError(f"{path.name}: {error}; use an undamaged copy") from None
-    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+    except OSError as error:
+        raise FileUnusableError(
+            f"{path.name} cannot be read ({error.strerror or error}); check its name and its permissions"
+        ) from error
+    except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise FileUnusableError(f"{path.name} cannot be read as safetensors: {error}; use an undamaged copy") from error
 
 

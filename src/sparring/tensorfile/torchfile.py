@@ -62,7 +62,9 @@ def read_torch_file(path: Path | str) -> object:
             value = _read(file, size, Meter(size), depth=0)
         check_tree(value)
     except OSError as error:
-        raise FileUnusableError(f"{path.name} cannot be read: {error.strerror or error}") from error
+        raise FileUnusableError(
+            f"{path.name} cannot be read ({error.strerror or error}); check its name and its permissions"
+        ) from error
     except FileUnusableError as error:
         raise FileUnusableError(f"{path.name}: {error}; {_ADVICE}") from None
     return value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sparring.errors import FileUnusableError
+from sparring.errors import FileUnusableError, UsageError
 from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = ["Inception", "load_inception", "source"]
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _ADDRESS = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_FILE}"
+_UNINSTALLED = "inception features need torch-fidelity; pip install 'sparring[eval]'"
 _STEM = (
     "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2",
     "Mixed_5b", "Mixed_5c", "Mixed_5d",
@@ -57,8 +58,10 @@ def load_inception(path: Path | str) -> FeatureNetwork:
     """The network with the weights of a torch file, which is read without running anything in it.
 
     Weights other than the canonical ones are accepted, and the network's name says so.
-    Raises FileUnusableError for a file that is no such network.
+    Raises FileUnusableError for a file that is no such network, UsageError where torch-fidelity is not installed.
     """
+    if find_spec("torch_fidelity") is None:
+        raise UsageError(_UNINSTALLED)
     from sparring.tensorfile import read_torch_file, tensors_of
 
     path = Path(path)
@@ -102,7 +105,7 @@ def _path() -> Path:
 
 def _missing() -> str | None:
     if find_spec("torch_fidelity") is None:
-        return "inception features need torch-fidelity; pip install 'sparring[eval]'"
+        return _UNINSTALLED
     if "SPARRING_FEATURES" in os.environ and _path().is_file():
         return None
     folder = os.environ.get("SPARRING_FEATURES") or "a folder named by the environment variable SPARRING_FEATURES"

@@ -7,9 +7,10 @@
 
 `pairs` scores runs on other pairs. `sides` reads testA and testB, whose files pair up by name, and asks whether an
 image made of A's is nearer to its own counterpart than to the others, in lite0's features; untranslated images are the
-baseline. `larger` shrinks photos, enlarges them by the run and by bicubic interpolation, and scores tiles of 96 pixels.
-`codes` counts codes over all images, and compares a prior with codes that are drawn for each place by themselves, and
-with another generator. Each writes results.json and a picture.
+baseline, and those of trainB are as near as any could come in KID. `larger` shrinks photos, enlarges them by the run
+and by bicubic interpolation, and scores tiles of 96 pixels. `codes` counts codes over all images, and compares a prior
+with codes that are drawn for each place by themselves, and with another generator. Each writes results.json and a
+picture.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ def sides(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
     """A run against leaving images as they are."""
     run, eyes = Run(arguments.runs[0]), load("lite0")
     size = run.bound.facts.shape[1:]
-    a, b = (
+    a, b, others = (
         data.images(torch.arange(len(data)))
-        for data in (open_data(arguments.test / name, size=(size[0], size[1])) for name in ("testA", "testB"))
+        for data in (open_data(arguments.test / name, size=(size[0], size[1])) for name in ("testA", "testB", "trainB"))
     )
     made = run.translator().translate(a)
-    rows = {}
+    nearest = metric_named("kid").measure(eyes.features(b), eyes.features(others))[0]
+    rows: dict[str, Any] = {"others of B": {"kid": _plain(nearest)}}
     for name, images in (("untranslated", a), (arguments.runs[0].name, made)):
         kid = metric_named("kid").measure(eyes.features(b), eyes.features(images))[0]
         rows[name] = {"kid": _plain(kid), **_retrieved(eyes, images, b)}

@@ -37,6 +37,7 @@ from sparring.features import FeatureNetwork, load
 from sparring.games.questions import shrunken
 from sparring.metrics import Score, metric_named
 from sparring.metrics.fidelity import fidelities, scored
+from sparring.metrics.intervals import student
 from sparring.pictures import grid, scaled, to_uint8
 from sparring.share.load import load_translator
 
@@ -115,8 +116,18 @@ def larger(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
         name: {which: _plain(scored(fidelities()[which], tiles["wanted"], tiles[name], eyes)) for which in _NEAR}
         for name in ("bicubic", "run")
     }
+    rows["run minus bicubic, tile by tile"] = {which: _difference(which, tiles, eyes) for which in _NEAR}
     places = torch.arange(0, len(tiles["run"]), len(tiles["run"]) // _SHOWN)[:_SHOWN]
     return rows, side_by_side([images[places] for images in tiles.values()]), 8
+
+
+def _difference(which: str, tiles: dict[str, Tensor], eyes: FeatureNetwork) -> list[float]:
+    """The mean difference and Student's 95 % interval."""
+    measure = fidelities()[which].measure
+    run, bicubic = (measure(tiles["wanted"], tiles[name], eyes).double() for name in ("run", "bicubic"))
+    reach = student(len(run) - 1) * (run - bicubic).std() / len(run) ** 0.5
+    mean = (run - bicubic).mean()
+    return [round(float(number), 5) for number in (mean, mean - reach, mean + reach)]
 
 
 def _tiles(images: Tensor, side: int) -> Tensor:

@@ -297,6 +297,7 @@ NONSENSE = [
     (["train", "--minutes", "nan"], 2, "nan minutes"),
     (["train", "--images", "-5"], 2, "no number of images"),
     (["train", "--images", "many"], 2, "no number of images"),
+    (["train", "--images", "1,5M"], 2, "'1,5M' is no number of images"),
     (["train", "--images", "5", "--minutes", "5"], 2, "give one of them"),
     (["train", "--size", "0"], 2, "0x0"),
     (["train", "--size", "9x9x9"], 2, "no size"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -126,12 +127,16 @@ def ends(schedule: Schedule) -> tuple[float, ...]:
 
 
 def images_of(count: int | str) -> int:
-    """A number of images as people write it: `20000`, `"500k"`, `"2M"`, `"1.5M"`; raises UsageError for others.
+    """A number of images as people write it: `20000`, `20,000`, `"500k"`, `"2M"`, `"1.5M"`; UsageError for others.
 
-    >>> images_of("2M"), images_of("1.5k"), images_of(64)
-    (2000000, 1500, 64)
+    A comma stands before three digits; elsewhere, as in `1,5M`, it is refused, because it may be meant as a point.
+
+    >>> images_of("2M"), images_of("1.5k"), images_of("20,000"), images_of(64)
+    (2000000, 1500, 20000, 64)
     """
-    text = str(count).strip().lower().replace("_", "").replace(",", "")
+    text = str(count).strip().lower().replace("_", "")
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        text = text.replace(",", "")
     factor = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-1:], 1)
     try:
         number = float(text[:-1] if factor > 1 else text) * factor

@@ -273,6 +273,8 @@ def test_resume_names_what_is_not_the_same(whole: Path, tmp_path: Path) -> None:
 
 NONSENSE = [
     (["train", "--recipe", "dcgn"], 2, "did you mean 'dcgan'"),
+    (["train", "--recipe", ""], 2, "no recipe ''; there are: acgan"),
+    (["compare", "gan", "dcgan", "--minutes", "1", "--images", ""], 2, "no number of images"),
     (["train", "--recipe", "dcgan", "--size", "100", "--images", "100"], 2, "96x96 and 112x112"),
     (["train", "--recipe", "gan", "--batch", "0"], 2, "batch of 0"),
     (["train", "--recipe", "gan", "--width", "-3"], 2, "cannot be built"),

@@ -56,8 +56,8 @@ def choose(name: str, among: Iterable[str], what: str) -> str:
     if name in known:
         return name
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise UsageError(f"there is no {what} {name!r}; {hint}(there are: {', '.join(known)})")
+    there = f"did you mean '{near[0]}'? (there are: {', '.join(known)})" if near else f"there are: {', '.join(known)}"
+    raise UsageError(f"there is no {what} {name!r}; {there}")
 
 
 def name_of(member: Any) -> str:

@@ -130,7 +130,7 @@ def compare(
     if not recipes:
         raise UsageError("there is nothing to compare; name recipes, such as dcgan r3gan")
     setting = comparison.Setting(
-        data, size_of(size), images_of(images) if images else None, minutes, subset, n=n, features=features
+        data, size_of(size), None if images is None else images_of(images), minutes, subset, n=n, features=features
     )
     found = comparison.compare(
         recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, work=work, jobs=jobs,

@@ -24,7 +24,7 @@ Json = Annotated[bool, Parameter(negative="", help="Print the result as JSON, fo
 def train_command(words: Sequence[str]) -> Callable[..., None]:
     """`train` as a function whose signature has the parameters of the recipe that the words name."""
     name = _named_recipe(words)
-    return _with_parameters(_function(name)) if name else _train_with([])
+    return _train_with([]) if name is None else _with_parameters(_function(name))
 
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
@@ -100,7 +100,7 @@ def _train(
     from sparring.recipes.spelling import recipe_named
     from sparring.training import train
 
-    chosen = recipe_named(recipe, **parameters) if recipe else None
+    chosen = None if recipe is None else recipe_named(recipe, **parameters)
     run = train(
         chosen,
         data,

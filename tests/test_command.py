@@ -339,6 +339,52 @@ def test_nonsense_gets_one_sentence(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("words", [["recipes"], ["recipes", "--json"], ["sample", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_error_and_a_full_disk_is(words: list[str], buffered: str) -> None:
+    program, alone = [sys.executable, "-m", "sparring", *words], {**os.environ, "PYTHONUNBUFFERED": buffered}
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=alone)
+    os.close(writer)
+    assert (left.returncode, left.stderr) == (0, "")
+    if not os.path.exists("/dev/full"):
+        return
+    with open("/dev/full", "w") as full:
+        refused = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=alone)
+    assert refused.returncode == 74
+    assert refused.stderr.startswith("sparring: a file cannot be used (No space left on device)")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_words_that_the_terminal_has_no_letters_for_are_spelt(encoding: str) -> None:
+    """A name in another alphabet, and one that is no text at all."""
+    code = (
+        "import os; from sparring.cli import commands\n"
+        "@commands.app.command\n"
+        "def tell(): commands.answer({}, False, 'stille W\u00e4lder ' + os.fsdecode(b'\\xff'))\n"
+        "commands.main(['tell'])"
+    )
+    alone = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=alone)
+    assert done.returncode == 0, done.stderr
+    assert b"\\udcff" in done.stdout
+
+
+def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from sparring.cli import commands
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sparring.share.load.load", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        commands.main(["sample", "runs/a"])
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "sparring: stopped\n"
+
+
 def test_help_is_immediate() -> None:
     """No torch for --help."""
     code = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -30,12 +31,23 @@ from sparring.errors import SparringError
 
 __all__ = ["main"]
 
+
+@final
+class _Screen(Console):
+    """Standard output, of which `main` is told that its reader has left; rich itself would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 app = App(
     name="sparring",
     help="GANs for everybody: train, watch, measure, keep.",
     version=__version__,
     help_format="markdown",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
+    console=_Screen(),
 )
 
 
@@ -47,6 +59,8 @@ app.command(import_, name="import")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code: 0 done, 2 usage, 3 data, 4 file, 5 diverged, 6 in use, 74 disk."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a name it has no letters for is no fault
     try:
         if "train" in app:
             del app["train"]
@@ -65,9 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail("memory ran out; use smaller images, fewer at once, or a smaller batch", 2)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go()
         sys.exit(0)
     except OSError as error:
+        _let_go()
         _fail(
             f"{error.filename or 'a file'} cannot be used ({error.strerror or error}); check the path and its rights",
             74,
@@ -92,12 +107,13 @@ def recipes(*, json: Json = False) -> None:
     table = Table("recipe", "what it is", "paper", box=None, pad_edge=False)
     for found in listed:
         table.add_row(found.name, found.summary, f"{found.papers[0].authors} {found.papers[0].year}")
-    Console().print(table)
+    screen = _Screen()
+    screen.print(table)
     changes = Table("change", "as in --recipe dcgan+loss=hinge+augment=ada", box=None, pad_edge=False)
     for name, change in CHANGES.items():
         changes.add_row(f"+{name}=", (change.__doc__ or "").partition("\n")[0])
-    Console().print()
-    Console().print(changes)
+    screen.print()
+    screen.print(changes)
 
 
 @app.command
@@ -229,6 +245,15 @@ def evaluate(
         truncation=truncation, seed=seed, device=device,
     )  # fmt: skip
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))
+
+
+def _let_go() -> None:
+    """Let go of a standard output that refuses to be written to; else Python tries again, and complains, as it ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -28,11 +28,9 @@ def train_command(words: Sequence[str]) -> Callable[..., None]:
 
 
 def answer(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """Print a result on standard output, for a machine or for a person."""
-    if as_json:
-        print(json_format.dumps(result, indent=1))
-    elif text:
-        print(text)
+    """Print a result on standard output, for a machine or for a person; raises OSError where it cannot be written."""
+    if as_json or text:
+        print(json_format.dumps(result, indent=1) if as_json else text, flush=True)
 
 
 def _train(

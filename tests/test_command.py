@@ -312,6 +312,7 @@ NONSENSE = [
     (["train", "--resume", "--out", "no-such-run"], 2, "no run"),
     (["train", "--recipe", "no.such:recipe"], 2, "cannot be imported"),
     (["tran"], 2, "train"),
+    (["modes", "ring8", "r3gan"], 2, "'r3gan' says nothing; recipes are named by --recipes"),
     (["sample", "no-such-run"], 4, "no-such-run"),
     (["evaluate", "no-such-run"], 3, "no-such-run"),
     (["export", "no-such-run"], 4, "no-such-run"),

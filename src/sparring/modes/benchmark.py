@@ -47,6 +47,10 @@ def run_modes(
     """
     seeds, chosen = list(seeds), protocol_of(data, protocol, rounds)
     check(recipes, seeds=seeds, jobs=jobs, threads=threads)
+    if digits is not None and data != "stacked-mnist":
+        raise UsageError(
+            f"{data} is not made of digits, so {str(digits)!r} says nothing; recipes are named by --recipes"
+        )
     _refuse_the_same(recipes, chosen, (3, 28, 28) if data == "stacked-mnist" else (2, 1, 1))
     folder = None if out is None else Path(out)
     place = folder or (None if work is None else Path(work))

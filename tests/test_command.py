@@ -386,6 +386,23 @@ def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert capsys.readouterr().err == "sparring: stopped\n"
 
 
+def test_every_flag_is_explained() -> None:
+    """In `--help` of each command; a parameter that the docstring does not describe would stand there alone."""
+    from sparring.cli.commands import app
+    from sparring.cli.train_command import train_command
+
+    commands = {name: app[name] for name in app if not name.startswith("-") and name != "train"}
+    app.command(train_command(["train"]), name="train")
+    arguments = [
+        argument
+        for command in (*commands.values(), app["train"])
+        for argument in command.assemble_argument_collection(parse_docstring=True)
+    ]
+    del app["train"]
+    assert len(arguments) > 80
+    assert [argument.name for argument in arguments if not argument.parameter.help] == []
+
+
 def test_help_is_immediate() -> None:
     """No torch for --help."""
     code = (

@@ -226,6 +226,8 @@ def evaluate(
         As for sample.
     seed
         Seed of the first generated image.
+    device
+        cpu, cuda or cuda:N; by default a GPU if there is one.
     """
     from sparring.data import open_data
     from sparring.engine.rundir import Run

@@ -257,6 +257,12 @@ def test_newer_and_foreign_runs_are_refused(whole: Path, data: Path, tmp_path: P
     assert [path.name for path in foreign.iterdir()] == ["a.txt"]
 
 
+def test_a_run_whose_name_is_no_text_is_not_begun(tmp_path: Path) -> None:
+    done = run("train", "--out", tmp_path / os.fsdecode(b"caf\xe9"))
+    assert (done.returncode, done.stderr.endswith("is not UTF-8; choose another --out\n")) == (2, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_resume_names_what_is_not_the_same(whole: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.npz"
     np.savez(other, images=np.zeros((300, 8, 8), np.uint8))

@@ -5,6 +5,7 @@ import hashlib
 import html.parser
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -153,6 +154,11 @@ def test_names_are_text_and_nothing_else(tmp_path):
     assert HOSTILE in reader.text
     assert page.count("<script>") == page.count("</script>") == page.count("<style>") == page.count("</style>") == 1
     assert all(attributes["src"].startswith("data:image/") for _, attributes in reader.tags if attributes.get("src"))
+
+
+def test_a_name_that_is_no_text_is_spelt(tmp_path):
+    reader, _ = read(make_run(tmp_path, name=os.fsdecode(b"caf\xe9")))
+    assert r"caf\udce9" in reader.text
 
 
 def test_a_papers_link_is_a_link_to_the_web_or_none(tmp_path):

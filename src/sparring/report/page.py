@@ -39,7 +39,7 @@ def write_report(run: Run, *, standing: Standing | None = None) -> Path:
     Raises FileUnusableError if the run cannot be read, DiskError if the folder cannot be written.
     """
     path = run.path / "report.html"
-    write_durably(path, _page(run, standing).encode())
+    write_durably(path, _page(run, standing).encode(errors="backslashreplace"))  # names of files need not be text
     return path
 
 

@@ -224,7 +224,11 @@ def _data_card(wish: Wish, dataset: Dataset, split: Split) -> dict[str, Any]:
 
 
 def _refuse_existing(run: Run) -> None:
-    """A folder may be missing, empty, or hold what an attempt that never began has left."""
+    """A folder may be missing, empty, or hold what an attempt that never began has left; its name must be text."""
+    try:
+        str(run.path).encode()
+    except UnicodeEncodeError as error:  # safetensors would write there, but not read
+        raise UsageError(f"{run.path} has a name that is not UTF-8; choose another --out") from error
     if run.exists:
         raise UsageError(f"{run.path} already holds a run; go on with it by --resume, or choose another --out")
     try:

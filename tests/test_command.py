@@ -21,6 +21,9 @@ from sparring.console import ProgressStyle, display
 from sparring.engine.checkpoint import checkpoints
 from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest
+from sparring.errors import Interrupted, UsageError
+from sparring.recipes import gan
+from sparring.training import train
 
 TRAIN = ["--recipe", "gan", "--width", "8", "--batch", "8", "--images", "12000", "--threads", "1", "--progress", "none"]
 
@@ -162,6 +165,32 @@ def test_a_longer_run_goes_on_to_its_own_end(whole: Path, tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert f"go on with: sparring train --resume --out {out} --images 100000\n" in err
+
+
+def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also by the command that began it, whose images its last round went beyond."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("sparring.training.playing.evaluate", interrupt)
+        with pytest.raises(Interrupted, match=f"score it with: sparring train --resume --out {out}$") as stopped:
+            train(gan(width=8), "ring8", images=1000, out=out, threads=1, progress="lines")
+    assert stopped.value.exit_code == 130
+    assert 'class="state finished"' in (out / "report.html").read_text()
+    assert not any("scores" in record for record in Run(out).records())
+    train(images=1000, out=out, resume=True, threads=1, progress="lines")
+    assert Run(out).checkpoint.seen > 1000
+    assert [score["name"] for score in Run(out).records()[-1]["scores"]] == ["fid", "kid"]
+    assert "has already seen" not in capsys.readouterr().err
+    train(images=1000, out=out, resume=True, threads=1, progress="lines")
+    assert "has already seen" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="a larger total"):
+        train(images=800, out=out, resume=True, threads=1)
 
 
 def test_a_lost_terminal_loses_no_training(data: Path, whole: Path, tmp_path: Path) -> None:

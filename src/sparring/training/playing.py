@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -100,19 +101,25 @@ def _cautions_said(screen: Display) -> Iterator[None]:
 
 
 def _train(session: Session, screen: Display, tensorboard: bool) -> Run:
-    """Play and finish, in a locked folder."""
-    if session.state.seen >= session.until:
+    """Play and finish, in a locked folder; of a run that was stopped between the two, finish it."""
+    if session.state.seen < session.until:
+        tracking: contextlib.AbstractContextManager[Tracker | None] = contextlib.nullcontext()
+        if tensorboard:
+            tracking = tracker(session.run.path / "tensorboard", session.state.seen)
+        with listening() as stop, tracking as told:
+            _play(session, stop, screen, told)
+    elif _scored(session.run, session.state.seen):
         screen.say(
             f"{session.run.path} has already seen {session.state.seen:,} images; give a larger --images, or --minutes "
             "on top, to train it further"
         )
         return session.run
-    tracking: contextlib.AbstractContextManager[Tracker | None] = contextlib.nullcontext()
-    if tensorboard:
-        tracking = tracker(session.run.path / "tensorboard", session.state.seen)
-    with listening() as stop, tracking as told:
-        _play(session, stop, screen, told)
     return _finish(session, screen)
+
+
+def _scored(run: Run, seen: int) -> bool:
+    """Whether a run was scored at a moment."""
+    return any("scores" in record and record.get("seen") == seen for record in run.records())
 
 
 def _check(images: int | str | None, minutes: float | None, threads: int | None, seed: int | None) -> None:
@@ -161,7 +168,7 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
 def _going_on(session: Session) -> str:
     """The command that goes on with a run until where it was to end."""
     words = ["sparring", "train", "--resume", "--out", str(session.run.path)]
-    if session.until != session.bound.facts.budget:
+    if session.state.seen < session.until != session.bound.facts.budget:
         words += ["--images", str(session.until)]
     return shlex.join([*words, *(word for module in session.run.trust for word in ("--trust", module))])
 
@@ -186,6 +193,12 @@ def _finish(session: Session, screen: Display) -> Run:
         run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
         for score in scores:
             screen.say(sentence(score))
+    except KeyboardInterrupt as error:
+        with contextlib.suppress(DiskError):
+            write_report(run)
+        raise Interrupted(
+            f"stopped before its score, trained and saved; score it with: {_going_on(session)}", signal.SIGINT
+        ) from error
     except SparringError as error:
         screen.say(f"not scored: {error}")
     try:

@@ -36,7 +36,7 @@ from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, identity, to_json
 from sparring.recipes.choice import default_recipe
-from sparring.schedule import images_of
+from sparring.schedule import images_of, value
 from sparring.training.transfer import inherit, recipe_of, without_ramps
 from sparring.trials import slug
 
@@ -305,7 +305,7 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
     session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)
     if wish.images is not None:
         session.until = images_of(wish.images)
-        if session.until < seen:
+        if session.until <= seen - value(bound.recipe.batch, seen):  # the last round may go beyond
             raise UsageError(f"{run.path} has seen {seen:,} images already; give --images a larger total")
     elif wish.minutes is not None:
         session.until = seen + measure_pace(bound, session.loader, devices).over(bound, seen).images(wish.minutes)

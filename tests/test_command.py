@@ -21,7 +21,7 @@ from sparring.console import ProgressStyle, display
 from sparring.engine.checkpoint import checkpoints
 from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest
-from sparring.errors import Interrupted, UsageError
+from sparring.errors import DivergedError, Interrupted, UsageError
 from sparring.recipes import gan
 from sparring.training import train
 
@@ -191,6 +191,14 @@ def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
     assert "has already seen" in capsys.readouterr().err
     with pytest.raises(UsageError, match="a larger total"):
         train(images=800, out=out, resume=True, threads=1)
+
+
+def test_a_run_that_diverged_is_not_reported_as_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.engine.state.State.not_finite", lambda state: "a weight" if state.seen else "")
+    with pytest.raises(DivergedError, match="a weight is not finite"):
+        train(gan(width=8), "ring8", images=1000, out=tmp_path, threads=1, progress="none")
+    assert "diverged" in Run(tmp_path).records()[-1]
+    assert 'class="state stopped"' in (tmp_path / "report.html").read_text()
 
 
 def test_a_lost_terminal_loses_no_training(data: Path, whole: Path, tmp_path: Path) -> None:

@@ -154,10 +154,12 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
             if stop.signal is not None and state.seen < session.until:
                 said = True
                 break
+        keeper.checkpoint(last=True)
     except DivergedError as error:
-        run.append({"seen": state.seen, "diverged": str(error)})
+        happened = {"seen": state.seen, "diverged": str(error)}
+        keeper.tolerate(lambda: run.append(happened))
+        keeper.tolerate(lambda: write_report(run, standing="stopped"))
         raise
-    keeper.checkpoint(last=True)
     if said and stop.signal is not None:
         keeper.tolerate(lambda: write_report(run, standing="stopped"))
         raise Interrupted(

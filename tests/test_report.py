@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html.parser
+import itertools
 import json
 import math
 import os
@@ -298,6 +299,21 @@ def test_a_chart_of_equal_values_and_of_one_value_can_be_drawn():
         for count in (1, 3):
             series = Series("x", "d", tuple((float(k), 0.5) for k in range(count)))
             assert draw(Chart("a", "A", "", (series,), axis), until=1).y_ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(312.1, 312.4), (1234.1, 1235.2), (1.3861, 1.3863), (999.7, 1000.2), (-1e-5, 1e-5), (0, 70_000)]
+)
+def test_the_words_at_the_ticks_are_the_values_of_the_ticks(low, high):
+    chart = Chart("a", "A", "", (Series("FID", "d", ((0.0, low), (1.0, high))),))
+    drawing = draw(chart, until=1)
+    values = [float(word.replace(",", "").replace("−", "-")) for _, word in drawing.y_ticks]
+    steps = [b - a for a, b in itertools.pairwise(values)]
+    assert len(steps) > 1
+    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert steps[0] > 0
+    heights = [drawing.y_ticks[0][0] - y for y, _ in drawing.y_ticks]
+    assert heights == pytest.approx([k * heights[1] for k in range(len(heights))], abs=0.6)
 
 
 def test_charts_survive_a_foreign_log():

@@ -7,17 +7,21 @@ import math
 __all__ = ["compact", "duration", "finite", "percent", "short", "whole"]
 
 
-def short(x: float) -> str:
-    """About three significant digits, with a real minus sign.
+def short(x: float, digits: int = 3) -> str:
+    """About so many significant digits, with a real minus sign; of large numbers all before the point.
 
-    >>> [short(x) for x in (0.61234, -1.5, 12345.6, 0.0000123, 0.0)]
-    ['0.612', '−1.5', '12,346', '1.23e−5', '0']
+    >>> [short(x) for x in (0.61234, -1.5, 999.7, 12345.6, 0.0000123, 0.0)]
+    ['0.612', '−1.5', '1,000', '12,346', '1.23e−5', '0']
+    >>> short(312.25, digits=5), short(1234.5, digits=5)
+    ('312.25', '1,234.5')
     """
     if not math.isfinite(x):
         return {math.inf: "∞", -math.inf: "−∞"}.get(x, "not a number")
     if x == 0:
         return "0"
-    text = f"{x:,.0f}" if 1000 <= abs(x) < 1e9 else f"{x:.3g}"
+    rounded = float(f"{x:.{digits}g}")
+    places = max(digits - 1 - math.floor(math.log10(abs(x))), 0)
+    text = f"{x:,.{places}f}" if abs(rounded) >= 1000 and abs(x) < 1e9 else f"{x:.{digits}g}"
     mantissa, e, exponent = text.partition("e")
     return (mantissa + (f"e{int(exponent)}" if e else "")).replace("-", "−")
 

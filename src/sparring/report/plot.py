@@ -93,7 +93,7 @@ def draw(chart: Chart, *, until: float, moments: Sequence[float] = ()) -> Drawin
     """Lay a chart out from 0 to `until` images seen; `moments` are those of the film."""
     low, high, note = _range(chart)
     steps = _steps(chart.axis, low, high)
-    words = [chart.text(step) for step in steps]
+    words = _words(chart, steps)
     left = 10 + _LETTER * max(map(len, words), default=1)
     right = WIDTH - 12 - _LETTER * max(len(f"{s.name} {chart.text(s.points[-1][1])}") for s in chart.series)
     place = _Place(left, right, until, low, high, chart.axis == "log")
@@ -161,6 +161,15 @@ def _steps(axis: Axis, low: float, high: float) -> list[float]:
     if axis == "share":
         return [0.0, 0.25, 0.5, 0.75, 1.0]
     return log_ticks(low, high) if axis == "log" else ticks(low, high)
+
+
+def _words(chart: Chart, steps: Sequence[float]) -> list[str]:
+    """What stands at the ticks: of a linear axis with all the digits that tell one from the next."""
+    if chart.axis in ("share", "log") or len(steps) < 2:
+        return [chart.text(step) for step in steps]
+    largest, step = max(map(abs, steps)), steps[1] - steps[0]
+    digits = math.floor(math.log10(largest)) - math.floor(math.log10(step) + 1e-9) + 1
+    return [short(value, max(digits, 3)) for value in steps]
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,16 @@ def test_a_name_that_is_no_text_is_spelt(tmp_path):
     assert r"caf\udce9" in reader.text
 
 
+def test_a_recipes_name_is_text_in_a_notebook_too(tmp_path):
+    run = make_run(tmp_path)
+    card = json.loads((tmp_path / "recipe.json").read_text())
+    card["recipe"]["with"]["recipe"]["with"]["name"] = HOSTILE
+    (tmp_path / "recipe.json").write_text(json.dumps(card))
+    shown = Reader(Run(run.path)._repr_html_())
+    assert [tag for tag, _ in shown.tags] == ["p", "b", "img"]
+    assert HOSTILE in shown.text
+
+
 def test_a_papers_link_is_a_link_to_the_web_or_none(tmp_path):
     run = make_run(tmp_path)
     card = json.loads((tmp_path / "recipe.json").read_text())

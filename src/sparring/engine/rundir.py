@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import html
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +49,7 @@ class Run:
         grids = self.grids()
         picture = f'<img alt="samples" src="{data_url(grids[-1][1].read_bytes())}">' if grids else ""
         seen = grids[-1][0] if grids else 0
-        return f"<p><b>{self.bound.recipe.name}</b> after {seen:,} images</p>{picture}"
+        return f"<p><b>{html.escape(self.bound.recipe.name)}</b> after {seen:,} images</p>{picture}"
 
     @property
     def exists(self) -> bool:

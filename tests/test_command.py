@@ -429,6 +429,21 @@ def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert capsys.readouterr().err == "sparring: stopped\n"
 
 
+@pytest.mark.parametrize("text", ["def broken(:\n", "1 / 0\n", "raise KeyError('x')\n"])
+def test_a_module_that_cannot_be_imported_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sparring.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    name = f"own{abs(hash(text))}"
+    (tmp_path / f"{name}.py").write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--recipe", f"{name}:recipe"])
+    assert stopped.value.code == 2
+    assert f"'{name}:recipe' cannot be imported (" in capsys.readouterr().err
+
+
 def test_every_flag_is_explained() -> None:
     """In `--help` of each command; a parameter that the docstring does not describe would stand there alone."""
     from sparring.cli.commands import app

@@ -120,8 +120,9 @@ def _trusted(name: str, module: str, member: str) -> Any:
         sys.path.insert(0, "")
     try:
         return functools.reduce(getattr, member.split("."), importlib.import_module(module))
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise UsageError(f"{name!r} cannot be imported ({error}); check the name and the working folder") from error
+    except Exception as error:  # a module may raise anything while it is imported
+        reason = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{name!r} cannot be imported ({reason}); check the name and the working folder") from error
 
 
 def _public(module: str, member: str) -> Any:

@@ -7,11 +7,13 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,6 +193,22 @@ def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
     assert "has already seen" in capsys.readouterr().err
     with pytest.raises(UsageError, match="a larger total"):
         train(images=800, out=out, resume=True, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"recipe": "photos/"}, "'photos/' is no recipe; give sparring.recipes.dcgan"),
+        ({"recipe": gan}, "is no recipe"),
+        ({"data": np.zeros((9, 8, 8), np.uint8)}, "a ndarray is no place of images"),
+        ({"size": (3, 8, 8)}, "size (3, 8, 8) cannot be"),
+        ({"size": "64"}, "size '64' cannot be"),
+    ],
+)
+def test_what_is_easily_mistaken_in_python_gets_a_sentence(wish: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        train(**wish, out=tmp_path / "run", images=100)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_diverged_is_not_reported_as_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def train(
     Raises SparringError's family: UsageError, DataError, FileUnusableError, DivergedError, FolderInUseError,
     DiskError, and Interrupted after a signal, when everything is saved.
     """
+    _check_kinds(recipe, data, size)
     _check(images, minutes, threads, seed)
     if tensorboard:
         tensorboard_writer()  # raises what it raises before anything is written
@@ -120,6 +121,19 @@ def _train(session: Session, screen: Display, tensorboard: bool) -> Run:
 def _scored(run: Run, seen: int) -> bool:
     """Whether a run was scored at a moment."""
     return any("scores" in record and record.get("seen") == seen for record in run.records())
+
+
+def _check_kinds(recipe: object, data: object, size: object) -> None:
+    """Refuse what is easily mistaken in Python, where nothing has been read from words."""
+    if not isinstance(recipe, Recipe | None):
+        raise UsageError(
+            f"{recipe!r} is no recipe; give sparring.recipes.dcgan() or sparring.recipe_named('dcgan'), and images "
+            "by data="
+        )
+    if not isinstance(data, str | Path | None):
+        raise UsageError(f"a {type(data).__name__} is no place of images; give a path, or the name of a set")
+    if not (isinstance(size, int | None) or (isinstance(size, tuple | list) and len(size) == 2)):
+        raise UsageError(f"size {size!r} cannot be; give a side, or a height and a width")
 
 
 def _check(images: int | str | None, minutes: float | None, threads: int | None, seed: int | None) -> None:

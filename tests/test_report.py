@@ -266,6 +266,25 @@ def test_thinning_keeps_the_ends_whatever_they_cost():
     assert thin([1] * 9, 100) == list(range(9))
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"seen": seen} for seen in ("high", None, [1])),
+        *({"seen": 5, "seconds": seconds} for seconds in ("high", None, -(10**400))),
+        *({"seen": 5, "matrix_share": "high"}, {"resumed_at": "late"}, {"resumed_at": [1]}),
+    ],
+    ids=lambda damage: ascii(damage)[:30],
+)
+def test_a_damaged_line_of_the_log_spoils_no_report(tmp_path, damage):
+    run = make_run(tmp_path, log=20)
+    run.append(damage)
+    run.append({"resumed_at": 9_000})
+    run.append(records(20, 10_000)[-1])
+    reader, _ = read(run)
+    assert "How often D is right" in reader.text
+    assert "10 s" in reader.text
+
+
 @pytest.mark.parametrize("low, high", [(0, 1), (-3.2, 7.9), (0, 60_032), (1e-7, 3e-7), (99.5, 100.5)])  # noqa: PT006
 def test_ticks_are_round_and_inside(low, high):
     found = ticks(low, high)

@@ -131,7 +131,7 @@ class Run:
         return TrainedTranslator(network, source=f"{bound.recipe.name} {checkpoint.digest}")
 
     def records(self) -> list[dict[str, Any]]:
-        """The log, without what a resume played again and without a torn last line."""
+        """The log, without what a resume played again and without lines that are torn or damaged."""
         try:
             lines = (self.path / "log.jsonl").read_text(errors="replace").splitlines()
         except FileNotFoundError:
@@ -140,7 +140,7 @@ class Run:
         for line in lines:
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
-                if not isinstance(record, dict):
+                if not isinstance(record, dict) or not isinstance(record.get("seen", 0), int):
                     continue
                 if isinstance(record.get("resumed_at"), int):
                     found = [earlier for earlier in found if earlier.get("seen", 0) <= record["resumed_at"]]

@@ -16,7 +16,7 @@ from sparring.errors import UsageError
 from sparring.game import ImageGame
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn
-from sparring.report.numbers import compact, short, whole
+from sparring.report.numbers import compact, finite, short, whole
 from sparring.schedule import Cosine, Linear, Path, Steps
 
 __all__ = ["Fact", "Table", "commands", "data_facts", "game_facts", "origin_facts", "players", "shape_words", "turns"]
@@ -120,7 +120,7 @@ def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) 
         facts.append(Fact("command", str(card["command"]), code=True))
     facts += [Fact(str(key), str(word)) for key, word in (card.get("machine") or {}).items()]
     facts.append(Fact("sparring", str(card.get("sparring", "unknown"))))
-    resumed = [record["resumed_at"] for record in records if record.get("resumed_at")]
+    resumed = [at for at in (finite(record.get("resumed_at")) for record in records) if at]
     if resumed:
         facts.append(Fact("resumed at", ", ".join(f"{compact(seen)} images" for seen in resumed)))
     return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 __all__ = ["compact", "duration", "finite", "percent", "short", "whole"]
 
@@ -75,9 +76,9 @@ def duration(seconds: float) -> str:
 def finite(thing: object) -> float | None:
     """A finite number as a float, None for everything else a damaged or foreign log may hold.
 
-    >>> finite(3), finite(math.nan), finite("3"), finite(True)
-    (3.0, None, None, None)
+    >>> finite(3), finite(math.nan), finite("3"), finite(True), finite(10**400)
+    (3.0, None, None, None, None)
     """
-    if isinstance(thing, bool) or not isinstance(thing, int | float) or not math.isfinite(thing):
+    if isinstance(thing, bool) or not isinstance(thing, int | float) or not abs(thing) <= sys.float_info.max:
         return None
     return float(thing)

@@ -145,16 +145,23 @@ def _age(run: Run) -> float:
 def _tiles(budget: int, seen: int, records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
     """Progress, time and speed."""
     tiles = [_Tile("images seen", compact(seen), f"of {compact(budget)}, {percent(seen / max(budget, 1))}")]
-    last = next((r for r in reversed(records) if "seconds" in r), None)
-    if last is None:
+    timed = _timed(records)
+    if not timed:
         return tiles
-    tiles.append(_Tile("time", duration(last["seconds"])))
-    speed = last["seen"] / last["seconds"] if last["seconds"] else 0.0
+    last, seconds = timed[-1]
+    tiles.append(_Tile("time", duration(seconds)))
+    speed = last / seconds if seconds else 0.0
     tiles.append(_Tile("images a second", short(round(speed) if speed >= 10 else speed), "over the whole run"))
-    shares = [r["matrix_share"] for r in records if r.get("matrix_share")]
+    shares = [share for share in (finite(r.get("matrix_share")) for r in records) if share]
     if shares:
         tiles.append(_Tile("of the matrix rate", percent(sum(shares) / len(shares)), "that this machine reaches"))
     return tiles
+
+
+def _timed(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """(seen, seconds) of the records that have a time."""
+    pairs = [(r["seen"], finite(r.get("seconds"))) for r in records]
+    return [(seen, seconds) for seen, seconds in pairs if seconds is not None]
 
 
 def _last_scores(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -185,8 +192,7 @@ def _protocols(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tup
 
 def _moments(moving: Film, records: Sequence[Mapping[str, Any]], budget: int) -> list[_Moment]:
     """The caption of each frame; the clock is that of the newest record before it."""
-    timed = [(r["seen"], r["seconds"]) for r in records if "seconds" in r]
-    found = []
+    timed, found = _timed(records), []
     for frame in moving.frames:
         clock = max((seconds for seen, seconds in timed if seen <= frame.seen), default=0.0)
         share = f"{percent(frame.seen / max(budget, 1))} of the run"

@@ -55,7 +55,7 @@ def test_classes_are_asked_for_as_often_as_the_reals_have_them() -> None:
     images, labels = reals((900, 100, 0))
     generator = TrainedGenerator(Blobs(), names=("a", "b", "c"))
     (fair,) = evaluate(generator, images, labels=labels, metrics=("fid",), n=2000)
-    (even,) = evaluate(generator, images, metrics=("fid",), n=2000)
+    (even,) = evaluate(generator, images, metrics="fid", n=2000)
     assert fair.value < 0.5
     assert even.value > 10
     assert fair.protocol["labels"] == "as often as among the reals"

@@ -29,6 +29,8 @@ WRONG = {
     "dcgan+packing=many": "'many' is no number",
     "dcgan+packing=1.5": "packing of 1.5 cannot be; give a whole number",
     "dcgan+packing=inf": "packing of inf cannot be",
+    "gan+foo=1": "there are: loss, width, layers, batch_norm, dropout, rate, batch, fakes_per_real, generator_batch, "
+    "discriminator_turns, generator_turns, z_dim, penalty, generator_penalty, modify",
     "dcgan+discriminator_turns=nan": "discriminator_turns of nan cannot be",
     "dcgan+penalty=r1:1:nan": "every of nan cannot be",
     "dcgan+width=8+width=16": "width is given twice",

@@ -43,7 +43,7 @@ def evaluate(
     data: str | Path | Dataset | Tensor | None = None,
     *,
     labels: Tensor | None = None,
-    metrics: Sequence[str] = ("fid", "kid", "is"),
+    metrics: str | Sequence[str] = ("fid", "kid", "is"),
     n: int | None = None,
     features: str | None = None,
     per_class: bool = False,
@@ -55,10 +55,10 @@ def evaluate(
 
     `subject` is a run or its folder, a trained generator, or a data set of generated images. `data` are the reals;
     for a run they are by default the images held out from its training; images can also be given as they are, uint8
-    `[n, c, h, w]`, with their `labels`. `metrics` are names of `sparring.metrics`, with `is` for the Inception Score;
-    `features` names a network of `sparring.features`, by default the best at hand for the images; `n` images of the
-    seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the plane
-    are their own features.
+    `[n, c, h, w]`, with their `labels`. `metrics` are names of `sparring.metrics`, or one, with `is` for the Inception
+    Score; `features` names a network of `sparring.features`, by default the best at hand for the images; `n` images of
+    the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the
+    plane are their own features.
 
     A generator with classes is asked for them as often as the reals have them, or for each equally often where the
     reals have no labels. `per_class` compares each class with its own reals, n divided by the classes of each.
@@ -71,7 +71,8 @@ def evaluate(
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
     subject = Run(subject) if isinstance(subject, str | Path) else subject
-    named = [_SHORT.get(name.strip(), name.strip()) for name in metrics]
+    listed = [metrics] if isinstance(metrics, str) else metrics
+    named = [_SHORT.get(name.strip(), name.strip()) for name in listed]
     if isinstance(subject, Run) and isinstance(game := subject.bound.recipe.game(), ImageGame):
         if n is not None or per_class or truncation is not None:
             raise UsageError("a translator answers what it is asked; leave n, classes and truncation out")

@@ -79,7 +79,7 @@ def test_what_cannot_be_cut_is_said() -> None:
         Pieces(-1)
     with pytest.raises(ShapeError, match=r"images of 16x32 hold no piece of 24x24; give larger images"):
         Pieces(24).shape((3, 16, 32))
-    with pytest.raises(ShapeError, match=r"multiple"):
-        recipes.esrgan(crop=18, eyes="grey28").bind((1, 64, 64), 0, 100, 1000)
+    with pytest.raises(UsageError, match=r"crop 18 is no multiple of scale 4; give 16 or 20"):
+        recipes.esrgan(crop=18)
     with pytest.raises(ShapeError, match=r"multiple"):
         recipes.esrgan(crop=16, eyes="grey28").bind((1, 66, 66), 0, 100, 1000)

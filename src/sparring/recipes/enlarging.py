@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
+from sparring.errors import UsageError
 from sparring.games.paired import PairedGame
 from sparring.games.questions import Shrunken
 from sparring.games.views import Pieces
@@ -94,6 +95,9 @@ def esrgan(
     mirror
         Flip half of the tiles left to right.
     """
+    if crop > 0 and crop % scale:
+        below = crop - crop % scale
+        raise UsageError(f"crop {crop} is no multiple of scale {scale}; give {below} or {below + scale}")
     begin = moment(pretrain)
     wishes = [Term("absolute", absolute), Term("perceptual", perceptual), Term("adversarial", adversarial)]
     judged = [Turn(("discriminator",), begin=begin)] if adversarial else []

@@ -61,7 +61,7 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
         raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
     changes = []
     for key, value in pairs:
-        choose(key, [*accepted, *CHANGES], f"parameter or change of {name},")
+        choose(key, dict.fromkeys([*accepted, *CHANGES]), f"parameter or change of {name},")
         try:
             if key not in accepted:
                 changes.append((key, value))

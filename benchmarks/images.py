@@ -71,11 +71,10 @@ def sides(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
         for data in (open_data(arguments.test / name, size=(size[0], size[1])) for name in ("testA", "testB", "trainB"))
     )
     made = run.translator().translate(a)
-    nearest = metric_named("kid").measure(eyes.features(b), eyes.features(others))[0]
-    rows: dict[str, Any] = {"others of B": {"kid": _plain(nearest)}}
+    kid, seen = metric_named("kid"), eyes.features(b)
+    rows: dict[str, Any] = {"others of B": {"kid": _plain(kid.measure(seen, eyes.features(others))[0])}}
     for name, images in (("untranslated", a), (arguments.runs[0].name, made)):
-        kid = metric_named("kid").measure(eyes.features(b), eyes.features(images))[0]
-        rows[name] = {"kid": _plain(kid), **_retrieved(eyes, images, b)}
+        rows[name] = {"kid": _plain(kid.measure(seen, eyes.features(images))[0]), **_retrieved(eyes, images, b)}
         rows[name] |= {which: _plain(scored(fidelities()[which], b, images, eyes)) for which in _NEAR}
     places = torch.arange(0, len(a), len(a) // (2 * _SHOWN))[: 2 * _SHOWN]
     return rows, side_by_side((a[places], made[places], b[places])), 12

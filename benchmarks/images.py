@@ -37,7 +37,7 @@ from sparring.features import FeatureNetwork, load
 from sparring.games.questions import shrunken
 from sparring.metrics import Score, metric_named
 from sparring.metrics.fidelity import fidelities, scored
-from sparring.metrics.intervals import student
+from sparring.metrics.intervals import mean_interval
 from sparring.pictures import grid, scaled, to_uint8
 from sparring.share.load import load_translator
 
@@ -124,9 +124,7 @@ def _difference(which: str, tiles: dict[str, Tensor], eyes: FeatureNetwork) -> l
     """The mean difference and Student's 95 % interval."""
     measure = fidelities()[which].measure
     run, bicubic = (measure(tiles["wanted"], tiles[name], eyes).double() for name in ("run", "bicubic"))
-    reach = student(len(run) - 1) * (run - bicubic).std() / len(run) ** 0.5
-    mean = (run - bicubic).mean()
-    return [round(float(number), 5) for number in (mean, mean - reach, mean + reach)]
+    return [round(number, 5) for number in mean_interval((run - bicubic).tolist())]
 
 
 def _tiles(images: Tensor, side: int) -> Tensor:

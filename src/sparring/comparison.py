@@ -33,7 +33,7 @@ from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.evaluation import evaluate
 from sparring.features import load
-from sparring.metrics.intervals import student
+from sparring.metrics.intervals import mean_interval
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
 from sparring.pictures import grid, png
@@ -314,10 +314,8 @@ def _differences(
         for measure in done[first, seeds[0]]["values"]:
             one, two = ([float(done[word, seed]["values"][measure]) for seed in seeds] for word in (first, second))
             gaps = [b - a for a, b in zip(one, two, strict=True)]
-            gap = statistics.fmean(gaps)
-            reach = student(len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
             p = min(1.0, 2 * min(larger_paired(two, one), larger_paired(one, two)))
             means = (statistics.fmean(one), statistics.fmean(two))
-            found.append(Difference(measure, first, second, means, gap, gap - reach, gap + reach, p, len(gaps)))
+            found.append(Difference(measure, first, second, means, *mean_interval(gaps), p, len(gaps)))
     corrected = holm([difference.p for difference in found])
     return [replace(d, p=p, tests=len(found)) for d, p in zip(found, corrected, strict=True)]

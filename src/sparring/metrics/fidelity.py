@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from sparring.errors import DataError, ShapeError
 from sparring.features.distance import perceptual as distance
 from sparring.features.network import FeatureNetwork
-from sparring.metrics.intervals import student
+from sparring.metrics.intervals import mean_interval
 from sparring.metrics.score import Fact, Score
 from sparring.names import discover
 
@@ -50,10 +49,12 @@ def scored(fidelity: Fidelity, wanted: Tensor, made: Tensor, network: FeatureNet
         raise DataError("one answer has no interval; give at least 2")
     parts = zip(wanted.split(_BATCH), made.split(_BATCH), strict=True)
     values = torch.cat([fidelity.measure(a, b, network) for a, b in parts]).double()
-    mean, n = float(values.mean()), len(values)
-    reach = student(n - 1) * float(values.std()) / math.sqrt(n)
-    protocol: dict[str, Fact] = {"answers": n, "unit": fidelity.unit, "interval": "95 %, Student's over the answers"}
-    return Score(fidelity.name, mean, mean - reach, mean + reach, fidelity.higher_is_better, protocol)
+    protocol: dict[str, Fact] = {
+        "answers": len(values),
+        "unit": fidelity.unit,
+        "interval": "95 %, Student's over the answers",
+    }
+    return Score(fidelity.name, *mean_interval(values.tolist()), fidelity.higher_is_better, protocol)
 
 
 def _psnr(wanted: Tensor, made: Tensor, network: FeatureNetwork | None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from sparring.errors import DataError, UsageError
 from sparring.features.network import Features
 from sparring.metrics.inputs import matrix
-from sparring.metrics.intervals import student
+from sparring.metrics.intervals import mean_interval
 from sparring.metrics.score import Fact, Metric, Score
 
 __all__ = ["inception_score", "score_of_classes"]
@@ -39,7 +39,7 @@ def score_of_classes(real: Features, fake: Features, *, splits: int = 10, split_
     logits = logits[torch.from_numpy(np.random.RandomState(split_seed).permutation(n))]
     parts = [logits[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
     scores = torch.stack([_score(part) for part in parts])
-    value, reach = float(scores.mean()), student(splits - 1) * float(scores.std()) / math.sqrt(splits)
+    value, low, high = mean_interval(scores.tolist())
     protocol: dict[str, Fact] = {
         "fake": n,
         "classes": logits.shape[1],
@@ -47,7 +47,7 @@ def score_of_classes(real: Features, fake: Features, *, splits: int = 10, split_
         "split_seed": split_seed,
         "interval": "95 %, Student's over the splits",
     }
-    low, high = max(1.0, value - reach), min(float(logits.shape[1]), value + reach)
+    low, high = max(1.0, low), min(float(logits.shape[1]), high)
     return (Score("inception_score", value, low, high, higher_is_better=True, protocol=protocol),)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["NORMAL", "student", "wilson"]
+import numpy as np
+
+__all__ = ["NORMAL", "mean_interval", "student", "wilson"]
 
 NORMAL = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
@@ -27,6 +30,18 @@ def student(degrees: int) -> float:
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
     )
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of two values or more, and both ends of Student's interval around it.
+
+    >>> mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    >>> round(mean, 3), round(low, 3), round(high, 3)  # 2 -+ 4.303 / sqrt(3)
+    (2.0, -0.484, 4.484)
+    """
+    mean = float(np.mean(values))
+    reach = student(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, mean - reach, mean + reach
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sparring.data.points import MIXTURES
-from sparring.metrics.intervals import student
+from sparring.metrics.intervals import mean_interval
 from sparring.metrics.modes import ModeCount
 from sparring.metrics.significance import holm, larger
 from sparring.modes.protocols import Protocol
@@ -49,11 +48,10 @@ class Mean:
     @classmethod
     def of(cls, values: Sequence[float], most: float = math.inf) -> Mean:
         """From at least one value, none of them below 0 or above `most`; a single one has no interval."""
-        mean = statistics.fmean(values)
-        if len(values) < 2 or math.isnan(mean):
-            return cls(mean, math.nan, math.nan)
-        reach = student(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-        return cls(mean, max(mean - reach, 0.0), min(mean + reach, most))
+        if len(values) < 2:
+            return cls(values[0], math.nan, math.nan)
+        mean, low, high = mean_interval(values)
+        return cls(mean, max(low, 0.0), min(high, most))
 
 
 @dataclass(frozen=True)

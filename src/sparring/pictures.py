@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from sparring.errors import UsageError
 
-__all__ = ["animate", "data_url", "grid", "picture", "png", "scaled", "scatter", "to_uint8"]
+__all__ = ["animate", "data_url", "film_ending", "grid", "picture", "png", "scaled", "scatter", "to_uint8"]
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -51,11 +52,15 @@ def grid(
 ) -> Image.Image:
     """Images `[n, c, h, w]` uint8 side by side, `scale` times enlarged; points `[n, 2, 1, 1]` as a scatter.
 
+    Raises UsageError for no images.
+
     >>> grid(torch.zeros(6, 1, 4, 4, dtype=torch.uint8), columns=3).size
     (16, 11)
     """
     if images.shape[-2:] == (1, 1):
         return scatter(images, reach=reach)
+    if not len(images):
+        raise UsageError("a grid of no images cannot be drawn; give one or more")
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     first = picture(images[0])
@@ -100,23 +105,29 @@ def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) 
 
     Raises UsageError for other endings.
     """
-    ending = path.suffix.lower()
+    ending = film_ending(path)
     milliseconds = max(round(1000 * seconds / len(frames)), 20)
     if ending == ".mp4":
         _write_mp4(frames, path, fps=Fraction(1000, milliseconds))
         return
-    if ending not in (".gif", ".webp", ".png", ".apng"):
-        raise UsageError(f"a film cannot be written as {ending!r}; use .gif, .webp, .png or .mp4")
     rest = [frame.copy() for frame in frames[1:]]
     frames[0].save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
+def film_ending(path: Path) -> str:
+    """The ending of a film's name, in small letters; raises UsageError for one that cannot be written here."""
+    ending = path.suffix.lower()
+    if ending not in (".gif", ".webp", ".png", ".apng", ".mp4"):
+        raise UsageError(f"a film cannot be written as {ending!r}; use .gif, .webp, .png or .mp4")
+    if ending == ".mp4" and importlib.util.find_spec("av") is None:
+        raise UsageError("an MP4 needs a codec: pip install av; or write a .gif")
+    return ending
+
+
 def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: Fraction) -> None:
     """MP4 by PyAV, an optional package."""
-    try:
-        import av
-    except ImportError as error:
-        raise UsageError("an MP4 needs a codec: pip install av; or write a .gif") from error
+    import av
+
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)

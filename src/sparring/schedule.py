@@ -58,7 +58,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Steps:
-    """A staircase: `values[i]` from the image `at[i]` on; `at[0]` is 0.
+    """A staircase: `values[i]` from the image `at[i]` on; `at` begins with 0 and grows.
 
     >>> [Steps(values=(16, 32), at=(0, 1000))(seen) for seen in (0, 999, 1000)]
     [16, 16, 32]
@@ -66,6 +66,9 @@ class Steps:
 
     values: tuple[float, ...]
     at: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require_places("steps", self.values, self.at)
 
     def __call__(self, seen: float) -> float:
         return [value for value, begin in zip(self.values, self.at, strict=True) if seen >= begin][-1]
@@ -84,8 +87,7 @@ class Path:
     at: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.values) != len(self.at) or self.at[:1] != (0.0,) or not all(a < b for a, b in pairwise(self.at)):
-            raise UsageError(f"a path of {self.values} at {self.at} cannot be; give one place a value, growing from 0")
+        _require_places("a path", self.values, self.at)
 
     def __call__(self, seen: float) -> float:
         place = bisect.bisect_right(self.at, seen)
@@ -106,6 +108,12 @@ def value(schedule: Schedule, seen: float) -> float:
     (0.5, 0.5)
     """
     return schedule(seen) if callable(schedule) else schedule
+
+
+def _require_places(what: str, values: tuple[float, ...], at: tuple[float, ...]) -> None:
+    """Raises UsageError unless every value has a place of its own, in order, from 0 on."""
+    if len(values) != len(at) or at[:1] != (0.0,) or not all(a < b for a, b in pairwise(at)):
+        raise UsageError(f"{what} of {values} at {at} cannot be; give one place a value, growing from 0")
 
 
 def _share(seen: float, begin: float, over: float) -> float:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from image_files import packed
 from sparring.data import Dataset, open_data
 from sparring.errors import DataError
 
@@ -379,3 +380,43 @@ def test_images_that_the_label_file_does_not_name_are_counted(tmp_path: Path, ph
     data = open_data(tmp_path / "set")
     assert (len(data), data.classes) == (2, ("0", "7"))
     assert "Labels from dataset.json; 3 images without one are left out." in str(data.report)
+
+
+@pytest.mark.parametrize("text", ['{"labels": [["00000/000.png", 1]', '{"licence": "mine"}', "[1]"])
+def test_a_label_file_that_lists_nothing_is_passed_over_aloud(text: str, tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set/cats", [photo(0), photo(1)])
+    fill(tmp_path / "set/dogs", [photo(2), photo(3)])
+    (tmp_path / "set/dataset.json").write_text(text)
+    data = open_data(tmp_path / "set")
+    assert data.classes == ("cats", "dogs")
+    assert "dataset.json is damaged or lists no labels, so it is passed over." in str(data.report)
+
+
+def test_a_label_file_within_the_only_folder_of_a_zip(tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set/00000", [photo(i) for i in range(4)])
+    (tmp_path / "set/dataset.json").write_text(json.dumps({"labels": [[f"00000/{i:03}.png", i % 2] for i in range(4)]}))
+    data = open_data(packed(tmp_path / "set"))
+    assert data.classes == ("0", "1")
+    assert data.labels is not None
+    assert data.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_pictures_and_arrays_in_one_folder_are_not_guessed_about(tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set", [photo(i) for i in range(3)])
+    np.savez(tmp_path / "set/features.npz", features=np.zeros((3, 8)))
+    with pytest.raises(DataError, match=r"set holds 3 pictures and arrays \(features.npz\), and only one can be meant"):
+        open_data(tmp_path / "set")
+    (tmp_path / "set/features.npz").unlink()
+    assert len(open_data(tmp_path / "set")) == 3
+
+
+def test_one_picture_beside_arrays_is_no_data_set(tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set", [photo(0)])
+    np.savez(tmp_path / "set/all.npz", images=np.zeros((3, 8, 8), np.uint8))
+    assert len(open_data(tmp_path / "set")) == 3
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_name_is_not_the_present_folder(name: str) -> None:
+    with pytest.raises(DataError, match="an empty name is no data"):
+        open_data(name)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sparring.cli.latent_commands import interpolate as walk
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DiskError, UsageError
 from sparring.latent.interpolate import interpolate, lerp, slerp, strip, write_film, write_strip
@@ -155,6 +156,11 @@ def test_a_path_of_points_shows_its_seeds():
     colours = {sheet.getpixel((round((x / 1.1 + 1) * 160), 160)) for x in (-1.0, 1.0)}
     assert colours == {(200, 60, 20)}
     assert sheet.getpixel((200, 160)) == (0, 120, 80)
+
+
+def test_a_film_of_another_kind_is_refused_before_the_walk(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"a film cannot be written as '\.avi'"):
+        walk(tmp_path / "there is no run", seeds="1,2", film=tmp_path / "walk.avi")
 
 
 def test_films_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -281,3 +281,10 @@ def test_what_is_added_to_the_bicubic_enlargement_begins_at_nothing() -> None:
     assert torch.equal(network(x), enlarged)
     with pytest.raises(UsageError, match="leave residual out"):
         RRDBNet((3, 8, 8), channels=1, width=4, blocks=1, growth=4, residual=True)
+
+
+def test_sizes_that_no_network_has_are_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be enlarged 3 times; give a scale of 1, 2 or 4"):
+        RRDBNet((3, 8, 8), scale=3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="a U-Net of 0 halvings cannot be; give 1 or more"):
+        UNet((3, 8, 8), doublings=0)

@@ -58,8 +58,11 @@ def interpolate(
     """
     from sparring.latent.interpolate import interpolate as walk
     from sparring.latent.interpolate import write_film, write_strip
+    from sparring.pictures import film_ending
     from sparring.share.load import load
 
+    if film:
+        film_ending(film)
     generator = load(run, trust=trust)
     wanted = classes_listed(classes, generator.names)
     frames = walk(generator, _numbers(seeds), steps=steps, how=how, classes=wanted, truncation=truncation)

@@ -37,10 +37,15 @@ def lay_out(listing: Listing) -> Layout:
     over folders.
     """
     files = tuple(file for file in listing.files if PurePosixPath(file.name).name != _LABEL_FILE)
-    labelled = _from_label_file(listing, files)
-    if labelled is not None:
-        return labelled
     depth = _wrapping_depth(files) if listing.wrapped else 0
+    shared = _parts(files[0])[:depth] if files else []
+    names = ["/".join((*shared[:level], _LABEL_FILE)) for level in range(depth + 1)]
+    stamp = next((file for name in names for file in listing.files if file.name == name), None)
+    return _from_folders(listing, files, depth) if stamp is None else _from_label_file(listing, stamp, files, depth)
+
+
+def _from_folders(listing: Listing, files: tuple[FileStamp, ...], depth: int) -> Layout:
+    """The folders below the first `depth` ones are classes, or there are none."""
     tops = [_parts(file)[depth] if len(_parts(file)) > depth + 1 else None for file in files]
     folders = sorted({top for top in tops if top is not None})
     if not folders:
@@ -136,17 +141,17 @@ def _is_picture(listing: Listing, file: FileStamp) -> bool:
         return False
 
 
-def _from_label_file(listing: Listing, files: tuple[FileStamp, ...]) -> Layout | None:
-    """The layout of StyleGAN's data sets, whose numbered folders are no classes; None where there is no such file."""
-    stamp = next((file for file in listing.files if file.name == _LABEL_FILE), None)
-    if stamp is None:
-        return None
+def _from_label_file(listing: Listing, stamp: FileStamp, files: tuple[FileStamp, ...], depth: int) -> Layout:
+    """The layout of StyleGAN's data sets, whose numbered folders are no classes."""
+    place = stamp.name.removesuffix(_LABEL_FILE)
     try:
         content = json.loads(listing.read(stamp))
         pairs = content["labels"]
-        told = None if pairs is None else {str(name): label for name, label in pairs}
+        told = None if pairs is None else {f"{place}{name}": label for name, label in pairs}
     except (Refused, ValueError, KeyError, TypeError, RecursionError):
-        return None
+        note = f"{_LABEL_FILE} is damaged or lists no labels, so it is passed over."
+        folders = _from_folders(listing, files, depth)
+        return replace(folders, notes=(note, *folders.notes))
     try:
         table = None if told is None else {name: int(label) for name, label in told.items()}
     except (ValueError, TypeError, OverflowError):

@@ -16,6 +16,7 @@ from sparring.data.decoding import signature
 from sparring.data.downloads import SET_NAMES, fetch
 from sparring.data.folder import list_folder
 from sparring.data.idx import IdxSource, find_idx
+from sparring.data.layout import is_picture_name
 from sparring.data.material import Material, Source
 from sparring.data.numpy_files import NumpySource, find_arrays
 from sparring.data.options import Channels, Options, Reading, sides_of
@@ -89,6 +90,8 @@ def open_data(
 
 def _find(source: str | Path, folder: Path) -> Source:
     """What kind of source this is. Raises DataError when it is none."""
+    if not str(source).strip():
+        raise DataError("an empty name is no data; give a folder or zip of images, an .npz, or a folder of IDX files")
     path = Path(os.path.expanduser(source))  # stays as it is where there is no such user
     shown = printable(str(source))
     try:
@@ -113,10 +116,16 @@ def _in_folder(path: Path) -> Source:
     idx = find_idx(path)
     if idx is not None:
         return idx
-    arrays = find_arrays(path)
-    if arrays is not None:
-        return arrays
-    return PictureSource(list_folder(path))
+    arrays, listing = find_arrays(path), list_folder(path)
+    if arrays is None:
+        return PictureSource(listing)
+    pictures = sum(is_picture_name(file.name) for file in listing.files)
+    if pictures >= 2:  # as many as a data set has at least
+        raise DataError(
+            f"{arrays.name} holds {pictures:,} pictures and arrays ({printable(arrays.paths[0].name)}), and only one "
+            "can be meant; give the file of arrays itself, or a folder without it"
+        )
+    return arrays
 
 
 def _in_file(path: Path) -> Source:

@@ -36,7 +36,7 @@ class Generator(nn.Module):
         for inputs, outputs in pairwise((z_dim, *[width] * layers)):
             steps += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs, eps=1e-4, momentum=0.05)]
             steps.append(nn.ReLU())
-        self.layers = nn.Sequential(*steps, nn.Linear(width, math.prod(shape)))
+        self.layers = nn.Sequential(*steps, nn.Linear(width if layers else z_dim, math.prod(shape)))
         _initialise(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -63,7 +63,7 @@ class Discriminator(nn.Module):
         self.pieces = pieces
         sizes = pairwise((math.prod(shape), *[width] * layers))
         self.layers = nn.ModuleList([nn.Linear(inputs, outputs * pieces) for inputs, outputs in sizes])
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width if layers else math.prod(shape), 1)
         _initialise(self)
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:

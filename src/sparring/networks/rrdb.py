@@ -25,7 +25,8 @@ class RRDBNet(Translator):
     many as are given. There are `blocks` of `width` channels, whose dense layers add `growth` channels each, and a
     doubling for every factor of 2 in `scale`; the paper has 4. With `unit` the weights are those of a network of images
     in [0, 1], as the authors' are: what is given is brought there, what is made back to [-1, 1]. With `residual` the
-    last layer begins at nothing, and what it makes is added to the bicubic enlargement, which theirs have not.
+    last layer begins at nothing, and what it makes is added to the bicubic enlargement, which theirs have not. Raises
+    UsageError for another scale.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class RRDBNet(Translator):
     ) -> None:
         super().__init__()
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
+        if scale not in (1, 2, 4):
+            raise UsageError(f"images cannot be enlarged {scale} times; give a scale of 1, 2 or 4")
         if residual and (unit or self.channels != self.given):
             raise UsageError("what is added to an enlarged image has its channels and its range; leave residual out")
         self.scale, self.unit, self.residual = scale, unit, residual

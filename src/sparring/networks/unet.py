@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from sparring.errors import UsageError
 from sparring.networks.layers import Translator, initialise_normal, norm_layer, require_multiple, widths_of
 
 __all__ = ["UNet"]
@@ -27,7 +28,8 @@ class UNet(Translator):
 
     The paper's noise is `dropout` in the doublings next to the bottleneck, kept on when images are made. It is in those
     between two layers of 8 x width, the innermost left out, and in three at most: three at 256 pixels, two at 128, one
-    at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do not halve.
+    at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do
+    not halve, UsageError for no halvings.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class UNet(Translator):
         super().__init__()
         if doublings is None:
             doublings = _halvings(min(shape[1:]), max(shape[1:]))
+        elif doublings < 1:
+            raise UsageError(f"a U-Net of {doublings} halvings cannot be; give 1 or more")
         require_multiple(*shape[1:], 2**doublings)
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         self.multiple = 2**doublings

@@ -17,6 +17,10 @@ from sparring.recipe import BoundRecipe, Recipe
 __all__ = ["foreign_modules", "from_json", "identity", "to_json"]
 
 
+_MOST = 2**20
+"""No part is made of more layers, channels or images; more would be a file's way to take all memory or time."""
+
+
 def to_json(bound: BoundRecipe) -> dict[str, Any]:
     """A bound recipe as JSON values: `{"is": name}` for parts, `{"make": name, "with": {...}}` for what they build.
 
@@ -108,7 +112,11 @@ def _decode(thing: Any, trust: tuple[str, ...]) -> Any:
     if set(thing) == {"is"}:
         return resolve(thing["is"], trust=trust)
     if set(thing) == {"part", "with"}:
-        return functools.partial(resolve(thing["part"], trust=trust), **_decode(thing["with"], trust))
+        settings = _decode(thing["with"], trust)
+        for name, number in settings.items():
+            if isinstance(number, int) and abs(number) > _MOST:
+                raise UsageError(f"{thing['part']} with {name}={number} would be without end")
+        return functools.partial(resolve(thing["part"], trust=trust), **settings)
     if set(thing) == {"make", "with"}:
         maker = resolve(thing["make"], trust=trust)
         if not (isinstance(maker, type) and dataclasses.is_dataclass(maker)):

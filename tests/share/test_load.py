@@ -62,6 +62,8 @@ CHANGES: dict[str, Callable[[Card], object]] = {
     "no such player": lambda card: card["recipe"]["with"]["recipe"]["with"].update(sampler="judge"),
     "other shape": lambda card: card["recipe"]["with"]["facts"]["with"].update(shape=[1, 14, 14]),
     "endless shape": lambda card: card["recipe"]["with"]["facts"]["with"].update(shape=[1, 10**9 + 1, 10**9 + 1]),
+    "endless layers": lambda card: generator_part(card)["with"].update(layers=10**9),
+    "layers for hours": lambda card: generator_part(card)["with"].update(layers=10**6),
     "no facts": lambda card: card["recipe"]["with"].update(facts=None),
 }
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import numbers
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
@@ -30,6 +32,9 @@ _UNBUILDABLE = (
     ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, SparringError, TypeError, ValueError,
 )  # fmt: skip
 """What building a network from numbers in a file may raise."""
+
+_MOST_TENSORS = 20_000
+"""Parameters of all players of a game that a file may name; ESRGAN's 23 blocks have 700."""
 
 
 @final
@@ -185,8 +190,8 @@ def trained_network(bound: BoundRecipe, player: str, weights: Mapping[str, Tenso
     """
     facts = bound.facts
     try:
-        # Shapes first: a file's numbers must not be able to ask for memory.
-        with torch.device("meta"), warnings.catch_warnings():
+        # Shapes first: a file's numbers must not be able to ask for memory, or for time without end.
+        with torch.device("meta"), _few_tensors(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = bound.recipe.game().build(facts.shape, facts.classes)[player]
         if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
@@ -197,6 +202,24 @@ def trained_network(bound: BoundRecipe, player: str, weights: Mapping[str, Tenso
     except _UNBUILDABLE as error:
         raise FileUnusableError(f"the weights do not fit {bound.recipe.name}; was a file replaced?") from error
     return network
+
+
+@contextlib.contextmanager
+def _few_tensors() -> Iterator[None]:
+    """Raises ValueError in the middle of building networks of more parameters than `_MOST_TENSORS`."""
+    found = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal found
+        found += 1
+        if found > _MOST_TENSORS:
+            raise ValueError(f"more than {_MOST_TENSORS} tensors")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def in_turn(n: int, seed: int, classes: int) -> Tensor | None:

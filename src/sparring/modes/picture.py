@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from sparring.trials import slug
 __all__ = ["draw_samples", "sheet"]
 
 _SIDE = 200
-_CAPTION = 16
+_LINE, _LETTERS = 12, 32
+"""Height of a line of a caption in pixels, and how many letters fit over a picture."""
 
 
 def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
@@ -36,14 +38,16 @@ def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Im
     """The pictures of some recipes, named."""
     found = [(word, folder / f"{slug(word)}.png") for word in recipes]
     found = [(word, path) for word, path in found if path.exists()]
+    captions = [textwrap.fill(word.replace("+", " +"), _LETTERS).replace(" +", "+") for word, _ in found]
+    above = 4 + _LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
     columns = max(min(columns, len(found)), 1)
     rows = -(-len(found) // columns)
-    paper = Image.new("RGB", (columns * _SIDE, max(rows, 1) * (_SIDE + _CAPTION)), (255, 255, 255))
+    paper = Image.new("RGB", (columns * _SIDE, max(rows, 1) * (_SIDE + above)), (255, 255, 255))
     pen = ImageDraw.Draw(paper)
-    for place, (word, path) in enumerate(found):
+    for place, (caption, (_, path)) in enumerate(zip(captions, found, strict=True)):
         row, column = divmod(place, columns)
-        corner = (column * _SIDE, row * (_SIDE + _CAPTION))
-        pen.text((corner[0] + 4, corner[1] + 2), word, fill=(0, 0, 0))
+        corner = (column * _SIDE, row * (_SIDE + above))
+        pen.multiline_text((corner[0] + 4, corner[1] + 2), caption, fill=(0, 0, 0), spacing=1)
         with Image.open(path) as picture:
-            paper.paste(picture.convert("RGB"), (corner[0], corner[1] + _CAPTION))
+            paper.paste(picture.convert("RGB"), (corner[0], corner[1] + above))
     return paper

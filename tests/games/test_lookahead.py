@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,6 +34,11 @@ def settled(optim: Optim, rate: float, moments: dict[str, dict[str, Tensor]] | N
     return OptimizerState(optim, rate, (0.5, 0.9), moments or {})
 
 
+def alone(x: Tensor) -> Tensor:
+    """The mean over all processes, of which there is one."""
+    return x.mean(0)
+
+
 def explicit(weight: float, shift: float, steps: int, rate: float) -> float:
     """G's loss after `steps` gradient steps of D, written out: D(x) = w x, x = 1, G(z) = b, dL/dw by hand."""
     for _ in range(steps):
@@ -51,7 +57,7 @@ def test_a_game_of_two_numbers(steps: int) -> None:
     def loss(judge: Any) -> Tensor:
         return (softplus(-judge(one).per_image) + softplus(judge(shift).per_image)).mean()
 
-    ahead = look_ahead(network, settled(Optim(kind="sgd"), 0.8), loss, steps)
+    ahead = look_ahead(network, settled(Optim(kind="sgd"), 0.8), loss, steps, mean=alone)
     value = (-softplus(ahead(shift).per_image)).sum()
     assert float(value.detach()) == pytest.approx(explicit(0.7, -0.4, steps, 0.8), rel=1e-12)
     (slope,) = torch.autograd.grad(value, shift)
@@ -91,7 +97,7 @@ def test_steps_are_those_of_torch(kind: str) -> None:
         for name, p in network.named_parameters()
     }
     before = copy.deepcopy(network.state_dict())
-    ahead = look_ahead(network, OptimizerState(optim, 0.01, (0.5, 0.9), moments), loss, 3)
+    ahead = look_ahead(network, OptimizerState(optim, 0.01, (0.5, 0.9), moments), loss, 3, mean=alone)
     assert all(torch.equal(before[name], now) for name, now in network.state_dict().items())  # batch norm included
     found = ahead(fake).per_image
     for _ in range(3):
@@ -107,8 +113,29 @@ def test_dead_units_spread_no_nan() -> None:
             return Verdict(torch.relu(-x.abs() * self.weight) + 0 * self.weight)
 
     shift = torch.tensor([0.5], dtype=torch.double, requires_grad=True)
-    ahead = look_ahead(
-        Dead(1.0), settled(Optim(), 0.1), lambda judge: softplus(judge(shift).per_image).mean() + 0 * shift.sum(), 2
-    )
+
+    def loss(judge: Any) -> Tensor:
+        return softplus(judge(shift).per_image).mean() + 0 * shift.sum()
+
+    ahead = look_ahead(Dead(1.0), settled(Optim(), 0.1), loss, 2, mean=alone)
     (slope,) = torch.autograd.grad(ahead(shift).per_image.sum(), shift, allow_unused=True)
     assert slope is None or torch.isfinite(slope).all()
+
+
+def test_processes_step_ahead_down_the_gradient_of_all_their_images() -> None:
+    """Halves of a batch, with the mean over both, go where the whole goes; each by itself goes elsewhere."""
+    torch.manual_seed(0)
+    network, images = Line(0.7), torch.randn(4, dtype=torch.double)
+
+    def stepped(part: Tensor, mean: Callable[[Tensor], Tensor]) -> float:
+        ahead = look_ahead(
+            network, settled(Optim(kind="sgd"), 0.8), lambda judge: softplus(judge(part).per_image).mean(), 1, mean=mean
+        )
+        return float(ahead(torch.ones(1, dtype=torch.double)).per_image.detach())
+
+    rows: list[Tensor] = []
+    one = stepped(images[2:], lambda x: rows.append(x) or x.mean(0))  # type: ignore[func-returns-value]
+    both = stepped(images[:2], lambda x: torch.cat([x, rows.pop(0)]).mean(0))
+    assert both == pytest.approx(stepped(images, alone), rel=1e-12)
+    assert both != pytest.approx(one, rel=0.01)
+    assert not rows

@@ -18,10 +18,18 @@ __all__ = ["Ahead", "Judge", "look_ahead"]
 Judge: TypeAlias = Callable[..., Verdict]
 
 
-def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Judge], Tensor], steps: int) -> Judge:
+def look_ahead(
+    network: nn.Module,
+    optimizer: OptimizerState,
+    loss: Callable[[Judge], Tensor],
+    steps: int,
+    *,
+    mean: Callable[[Tensor], Tensor],
+) -> Judge:
     """The discriminator after `steps` steps down `loss(judge)`, as a function of images; `network` is not touched.
 
-    The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017).
+    The result's graph leads through the steps to everything in `loss` that has a gradient (Metz et al. 2017). `mean` is
+    that of `[n, ...]` over all processes, which step down the gradient of all their images, as in D's own turns.
     """
     parameters = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
     ahead = Ahead(network, parameters, {name: b.clone() for name, b in network.named_buffers()})
@@ -33,7 +41,7 @@ def look_ahead(network: nn.Module, optimizer: OptimizerState, loss: Callable[[Ju
         stepped = dict(ahead.parameters)
         for name, weight, gradient in zip(moving, leaves, gradients, strict=True):
             if gradient is not None:
-                stepped[name] = _step(weight, gradient, moments[name], optimizer)
+                stepped[name] = _step(weight, mean(gradient[None]), moments[name], optimizer)
         ahead = Ahead(network, stepped, ahead.buffers)
     return ahead
 

@@ -261,7 +261,8 @@ class _Play:
             on_real, on_fake = (_ask(judge, side.images, side.labels).per_image for side in (real, shown))
             return self._pairs(self.game.loss.discriminator, on_real, on_fake).mean()
 
-        ahead = look_ahead(network, self.ctx.optimizer_state("discriminator"), loss, self.game.unroll)
+        state, steps = self.ctx.optimizer_state("discriminator"), self.game.unroll
+        ahead = look_ahead(network, state, loss, steps, mean=self.ctx.mean)
         return lambda side: self._verdict(side, ahead)
 
     def _fakes(self, n: int, *, graph: bool) -> tuple[Tensor, _Shown]:

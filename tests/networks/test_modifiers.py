@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.networks import dcgan, mlp, r3gan
+from sparring.networks import dcgan, mlp, progan, r3gan, stylegan2
+from sparring.networks.equalised import EqualConv, EqualLinear
 from sparring.networks.modifiers import (
     MinibatchDeviation,
     MinibatchDiscrimination,
@@ -52,6 +53,30 @@ def test_spectral_norm_takes_one_power_step_a_use() -> None:
     u = torch.nn.functional.normalize(weight @ v, dim=0)
     v = torch.nn.functional.normalize(weight.t() @ u, dim=0)
     torch.testing.assert_close(layer.weight.detach(), weight / (u @ weight @ v), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("layer", [EqualLinear(6, 5), EqualLinear(6, 5, active=True, rate=0.01), EqualConv(6, 5, 1)])
+def test_equalised_layers_are_as_steep_as_others(layer: EqualLinear | EqualConv) -> None:
+    """The largest singular value of what a layer does to numbers, the negative half of its leaky ReLU left out."""
+    spectral_norm(layer, SHAPE).train()
+    for _ in range(300):
+        layer(torch.zeros(1, 6, 1, 1) if isinstance(layer, EqualConv) else torch.zeros(1, 6))
+    layer.eval()
+    with torch.no_grad():
+        torch.nn.init.constant_(layer.bias, 100.0)  # type: ignore[arg-type]
+        numbers = torch.cat([torch.zeros(1, 6), torch.eye(6)])
+        made = layer(numbers[:, :, None, None] if isinstance(layer, EqualConv) else numbers).flatten(1)
+    assert float(torch.linalg.svdvals(made[1:] - made[0])[0]) == pytest.approx(1, rel=1e-3)
+
+
+@pytest.mark.parametrize("make", [progan.Discriminator, stylegan2.Discriminator])
+def test_equalised_judges_have_a_slope_under_spectral_norm(make: Any) -> None:
+    network = spectral_norm(make(SHAPE, width=16), SHAPE).train()
+    images = torch.randn(4, *SHAPE, requires_grad=True)
+    for _ in range(30):
+        logits = network(images).per_image
+    (slope,) = torch.autograd.grad(logits.sum(), images)
+    assert float(slope.flatten(1).norm(dim=1).mean()) > 1e-3
 
 
 def test_spectral_norm_is_put_on_once() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "filtered_up",
     "normalised",
     "softened",
+    "unscaled",
 ]
 
 HE = math.sqrt(2)
@@ -100,6 +101,12 @@ class EqualConv(nn.Module):
         if self.resample == "down":
             return conv2d(blurred(x, 2), weight, bias, stride=2)
         return conv2d(x, weight, bias, padding=kernel // 2)
+
+
+def unscaled(layer: nn.Module) -> None:
+    """Use the weights of an equalised layer as they are, whatever scale they have; other layers always do."""
+    if isinstance(layer, EqualLinear | EqualConv):
+        layer.scale = 1 / HE if layer.active else 1.0  # an active layer multiplies by HE once more
 
 
 def doubled(x: Tensor, weight: Tensor) -> Tensor:

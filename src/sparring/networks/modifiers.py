@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import ParametrizationList
 
 from sparring.errors import UsageError
+from sparring.networks.equalised import unscaled
 from sparring.networks.layers import Verdict, inner_layers
 
 __all__ = [
@@ -32,7 +33,8 @@ def spectral_norm(
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
     (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel. A weight that
     starts at zero has no direction, which is all that normalisation leaves of one; it starts at random instead. One
-    that is normalised already stays as it is.
+    that is normalised already stays as it is. The scale of equalised layers gives way: divided by both, weights would
+    vanish.
     """
     for module in [module for module in network.modules() if not isinstance(module, ParametrizationList)]:
         for name, weight in list(module._parameters.items()):
@@ -41,6 +43,7 @@ def spectral_norm(
             if not weight.is_meta and not weight.any():
                 nn.init.normal_(weight, 0.0, 0.02)
             parametrizations.spectral_norm(module, name, n_power_iterations=iterations)
+            unscaled(module)
     return network
 
 

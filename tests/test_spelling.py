@@ -35,6 +35,7 @@ WRONG = {
     "dcgan+penalty=r1:1:nan": "every of nan cannot be",
     "dcgan+width=8+width=16": "width is given twice",
     "wgan+unroll=2": "D of wgan",
+    "unrolled+penalty=r1:1": "D of unrolled would have a penalty, which looking ahead leaves out",
     "quick+decay=linear": "use decay=cosine",
     "feature_matching+weight=-1": "a weight of -1.0",
     "cyclegan+balance=none": "needs as many of one side as of the other",

@@ -110,9 +110,7 @@ def packing(recipe: Recipe, word: str) -> Recipe:
 def unroll(recipe: Recipe, word: str) -> Recipe:
     """G plays against D as it will be after so many steps down its adversarial loss."""
     if recipe.constraints or any(turn.penalties for turn in recipe.turns if "discriminator" in turn.players):
-        raise UsageError(
-            f"D of {recipe.name} has penalties or constraints, which looking ahead leaves out; unroll a recipe without"
-        )
+        raise _left_out(recipe, "has penalties or constraints", "unroll a recipe without")
     ahead = recipe.playing(unroll=_whole("unroll", word))
     asked = {term.name for turn in recipe.turns if "generator" in turn.players for term in turn.terms}
     if not asked & {"adversarial", "classification"}:
@@ -174,6 +172,8 @@ def augment(recipe: Recipe, word: str) -> Recipe:
 
 def penalty(recipe: Recipe, word: str) -> Recipe:
     """One more penalty in D's turns, NAME:WEIGHT or NAME:WEIGHT:EVERY."""
+    if recipe.game_arguments.get("unroll"):
+        raise _left_out(recipe, "would have a penalty", f"leave penalty={word} out")
     return _penalised(recipe, "discriminator", word, f"penalty={word}")
 
 
@@ -199,6 +199,11 @@ def _refuse_other_games(recipe: Recipe, change: str) -> None:
             f"{change} is for games of a generator from noise and a discriminator, which that of {recipe.name} is not; "
             "leave it out"
         )
+
+
+def _left_out(recipe: Recipe, has: str, instead: str) -> UsageError:
+    """D steps ahead down its adversarial loss alone, whatever else its turns have."""
+    return UsageError(f"D of {recipe.name} {has}, which looking ahead leaves out; {instead}")
 
 
 def _plays(turn: Turn) -> bool:

@@ -52,6 +52,8 @@ WRONG = {
     "pix2pix+generator_penalty=path_length": "path_length differentiates latents, and the game of pix2pix",
     "esrgan+generator_penalty=path_length:2:4": "path_length differentiates latents, and the game of esrgan",
     "vqgan+penalty=r1:1": "takes no penalties; leave r1 out",
+    "r3gan+penalty=label_smoothing:0.1": "no origin, which label_smoothing needs; leave it out",
+    "dcgan+loss=wasserstein+penalty=label_smoothing:0.1": "no origin, which label_smoothing needs; leave it out",
     "dcgan+penalty=path_length": "path_length belongs into the generator's turn",
     "esrgan+absolute=0+perceptual=0+adversarial=0": "a turn of generator has nothing to minimise",
     "feature_matching+unroll=5": "asks D for no verdict, now or later; leave unroll=5 out",

@@ -22,6 +22,7 @@ from sparring.data.options import Reading
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.networks.growing import Growing
+from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
 from sparring.schedule import Schedule, ends
 
@@ -331,13 +332,17 @@ def _refuse_weight(name: str, weight: Schedule) -> None:
 
 
 def _refuse_penalties(recipe: Recipe, game: Game) -> None:
-    """Penalties are for a player's turn, and differentiate what the game has."""
+    """Penalties are for a player's turn and the game's logits, and differentiate what the game has."""
+    loss = recipe.game_arguments.get("loss")
+    anywhere = isinstance(loss, AdversarialLoss) and loss.boundary is None
     for turn in recipe.turns:
         for penalty in turn.penalties:
             if not game.differentiable:
                 raise UsageError(f"the game of {recipe.name} takes no penalties; leave {penalty.name} out")
             if penalty.of.turn not in ("any", *turn.players):
                 raise UsageError(f"{penalty.name} belongs into the {penalty.of.turn}'s turn; put it there")
+            if anywhere and penalty.of.origin:
+                raise UsageError(f"the logits of this loss have no origin, which {penalty.name} needs; leave it out")
             if missing := set(penalty.of.differentiates) - game.differentiable:
                 none = f"the game of {recipe.name} has none"
                 raise UsageError(f"{penalty.name} differentiates {min(missing)}, and {none}; leave {penalty.name} out")

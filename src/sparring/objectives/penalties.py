@@ -93,13 +93,15 @@ class PenaltyFunction:
     """A penalty and what it differentiates, which the game makes leaves of the graph before they are used.
 
     `per_image` says that it is a statement about single images, which a network with batch norm cannot keep; `turn` is
-    the player in whose turn it can be computed.
+    the player in whose turn it can be computed. One of logits with an `origin` is not for losses that only compare
+    logits, which would follow it without end.
     """
 
     function: Callable[[PenaltyInputs, State], tuple[Tensor, State]]
     differentiates: tuple[Leaf, ...] = ()
     per_image: bool = False
     turn: Literal["discriminator", "generator", "any"] = "discriminator"
+    origin: bool = False
 
     def __call__(self, inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
         return self.function(inputs, state)
@@ -238,4 +240,4 @@ dragan = PenaltyFunction(perturbed_gradient, per_image=True)
 lecam = PenaltyFunction(running_anchors)
 consistency = PenaltyFunction(partial(moved_away, change=flipped_and_shifted))
 drift = PenaltyFunction(_drift)
-label_smoothing = PenaltyFunction(_label_smoothing)
+label_smoothing = PenaltyFunction(_label_smoothing, origin=True)

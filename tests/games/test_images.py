@@ -23,7 +23,8 @@ from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
 from sparring.networks.quantiser import Quantised
 from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
-from sparring.recipe import Term, Turn
+from sparring.objectives.penalties import consistency
+from sparring.recipe import Penalty, Term, Turn
 
 
 class Scale(nn.Module):
@@ -104,6 +105,14 @@ def test_pairs_by_hand() -> None:
     assert values["absolute"].item() == pytest.approx((0.5 * x - y).abs().mean().item(), rel=1e-6)
     values["absolute"].backward()
     assert players["generator"].factor.grad != 0
+
+
+def test_answers_are_not_moved_away_from_their_questions() -> None:
+    """A judge of how well both fit would be taught that any place will do."""
+    turn = Turn(("discriminator",), (Term("adversarial"), Penalty("moved", consistency, 1.0)))
+    game = PairedGame(generator=Scale, discriminator=Patches, loss=hinge, question=Halves())
+    with pytest.raises(UsageError, match="moved moves answers away from the questions beside them; leave it out"):
+        played(game, turn, Drawn(noise(2, 2, 4, 4)), game.build((2, 4, 4), 0))
 
 
 def test_a_turn_is_about_pieces_and_a_task_about_all_of_the_reals() -> None:

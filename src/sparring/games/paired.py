@@ -87,6 +87,9 @@ class PairedGame:
         if unknown := named - _TERMS[player]:
             known = ", ".join(sorted(_TERMS[player]))
             raise UsageError(f"a turn of {player} has no term {min(unknown)!r}; it has {known}")
+        for penalty in turn.penalties:
+            if penalty.of.moves and self.shown_given:
+                raise UsageError(f"{penalty.name} moves answers away from the questions beside them; leave it out")
         given, wanted = self.question(self.pieces(batch.real, batch.z))
         if player == "discriminator":
             return self._judge(turn, batch, ctx, given, wanted)

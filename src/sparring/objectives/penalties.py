@@ -94,7 +94,8 @@ class PenaltyFunction:
 
     `per_image` says that it is a statement about single images, which a network with batch norm cannot keep; `turn` is
     the player in whose turn it can be computed. One of logits with an `origin` is not for losses that only compare
-    logits, which would follow it without end.
+    logits, which would follow it without end. One that `moves` images is not for a D that sees others beside them,
+    which stay where they are.
     """
 
     function: Callable[[PenaltyInputs, State], tuple[Tensor, State]]
@@ -102,6 +103,7 @@ class PenaltyFunction:
     per_image: bool = False
     turn: Literal["discriminator", "generator", "any"] = "discriminator"
     origin: bool = False
+    moves: bool = False
 
     def __call__(self, inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
         return self.function(inputs, state)
@@ -238,6 +240,6 @@ r2 = PenaltyFunction(_r2, differentiates=("fake",), per_image=True)
 wgan_gp = PenaltyFunction(interpolated_gradient, per_image=True)
 dragan = PenaltyFunction(perturbed_gradient, per_image=True)
 lecam = PenaltyFunction(running_anchors)
-consistency = PenaltyFunction(partial(moved_away, change=flipped_and_shifted))
+consistency = PenaltyFunction(partial(moved_away, change=flipped_and_shifted), moves=True)
 drift = PenaltyFunction(_drift)
 label_smoothing = PenaltyFunction(_label_smoothing, origin=True)

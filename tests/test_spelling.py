@@ -58,6 +58,11 @@ WRONG = {
     "esrgan+absolute=0+perceptual=0+adversarial=0": "a turn of generator has nothing to minimise",
     "feature_matching+unroll=5": "asks D for no verdict, now or later; leave unroll=5 out",
     "cyclegan+penalty=r1:1": "no turns of a discriminator alone; leave penalty=r1:1 out",
+    "cgan+z_dim=0": "z of 0 numbers cannot be; give 1 or more",
+    "dcgan+z_dim=-1+labels=concat": "z of -1 numbers cannot be; give 1 or more",
+    "gan+dropout=nan": "dropout of gan cannot be nan; give a number",
+    "stylegan2+batch=0": "a batch of 0 cannot be; give 1 or more",
+    "r3gan+discriminator_rate=0": "a learning rate of 0.0 cannot be",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
     "dcgan+penalty=r1:-1": "a weight of -1.0",
@@ -67,7 +72,13 @@ WRONG = {
 @pytest.mark.parametrize("word", WRONG)
 def test_what_cannot_be_meant(word: str) -> None:
     with pytest.raises(UsageError, match=WRONG[word].replace("(", r"\(")):
-        recipe_named(word).bind((2 if word.startswith("pix2pix") else 1, 24, 24), 0, 96, 1000)
+        recipe_named(word).bind((2 if word.startswith("pix2pix") else 1, 24, 24), 3 if "z_dim" in word else 0, 96, 1000)
+
+
+def test_nor_can_numbers_that_are_none() -> None:
+    """As the flags of a command line give them."""
+    with pytest.raises(UsageError, match="dropout of gan cannot be nan"):
+        recipe_named("gan", dropout=float("nan"))
 
 
 def test_parameters_come_first_then_changes_in_their_own_order() -> None:

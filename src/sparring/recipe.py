@@ -149,8 +149,9 @@ class Optim:
     def __post_init__(self) -> None:
         if self.kind not in ("adam", "sgd", "rmsprop"):
             raise UsageError(f"there is no optimiser {self.kind!r}; use adam, sgd or rmsprop")
-        for rate in ends(self.rate):
-            if not 0 <= rate < math.inf or self.rate == 0:
+        rates = ends(self.rate)
+        for rate in rates:
+            if not 0 <= rate < math.inf or not any(rates):
                 raise UsageError(f"a learning rate of {rate} cannot be; give a number above 0, such as 0.0002")
         for beta in (*ends(self.betas[0]), *ends(self.betas[1])):
             if not 0 <= beta < 1:

@@ -92,7 +92,10 @@ class TwoPlayerGame:
         self._shape = shape
         told = classes if self.conditional else 0
         packed = (shape[0] * self.packing, *shape[1:])
-        generator, discriminator = self.generator(shape, told), self.discriminator(packed, told)
+        generator: Any = self.generator(shape, told)
+        discriminator = self.discriminator(packed, told)
+        if generator.z_dim < 1:
+            raise UsageError(f"z of {generator.z_dim} numbers cannot be; give 1 or more (z_dim)")
         if self.conditional and not getattr(generator, "classes", 0):
             raise UsageError(f"{type(generator).__module__} has a generator that takes no labels; add labels=concat")
         heard = getattr(discriminator, "takes_labels", False)

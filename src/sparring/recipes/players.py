@@ -128,9 +128,10 @@ def _told(facts: Facts, *, factory: Callable[..., nn.Module]) -> Callable[..., n
 
 
 def _generator(facts: Facts, *, network: str, width: int | None, z_dim: int | None) -> Callable[..., nn.Module]:
+    z_dim = 2 if facts.points and z_dim is None else z_dim
     if facts.points and network not in _POINTS:
-        return _built("mlp:Generator", width=width, z_dim=z_dim or 2, batch_norm=True)
-    return _built(f"{network}:Generator", width=width, z_dim=2 if facts.points and z_dim is None else z_dim)
+        return _built("mlp:Generator", width=width, z_dim=z_dim, batch_norm=True)
+    return _built(f"{network}:Generator", width=width, z_dim=z_dim)
 
 
 def _discriminator(facts: Facts, *, network: str, width: int | None, norm: bool) -> Callable[..., nn.Module]:

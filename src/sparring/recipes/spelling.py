@@ -73,6 +73,8 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
             if key not in CHANGES:  # a parameter of the same name knows fewer values
                 raise
             changes.append((key, value))
+    if nothing := next((key for key, number in parameters.items() if number != number), None):  # nan is not itself
+        raise UsageError(f"{nothing} of {name} cannot be nan; give a number")
     recipe = function(**parameters)
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{name} returns {type(recipe).__name__}, not a Recipe; name a function that returns one")

@@ -108,5 +108,5 @@ def _lazy(rate: float, every: int) -> Optim:
 
 def _gamma(facts: Facts, *, gamma: float | None, batch: int) -> float:
     """R1's weight in a turn every 16 rounds; ADA's rule takes the pixels, points have little to be divided by."""
-    fitting = 0.1 if facts.points else 0.0002 * facts.shape[1] * facts.shape[2] / batch
+    fitting = 0.1 if facts.points else 0.0002 * facts.shape[1] * facts.shape[2] / max(batch, 1)
     return _R1_EVERY * (fitting if gamma is None else gamma)

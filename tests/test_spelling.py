@@ -23,6 +23,7 @@ WRONG = {
     "dcgan+loss=hing": "there is no loss 'hing'; did you mean 'hinge'",
     "dcgan+network=resnext": "there is no network 'resnext'; did you mean 'resnet'",
     "dcgan+penalty=r1:much": "'much' is no number",
+    "dcgan+penalty=lecan:0.3": "there is no penalty 'lecan'; did you mean 'lecam'",
     "dcgan+penalty=r3": "there is no penalty 'r3'",
     "dcgan+augment=ado": "there is no augmentation 'ado'; did you mean 'ada'",
     "dcgan+modify=spectral": "there is no modifier 'spectral'; did you mean 'spectral_norm'",

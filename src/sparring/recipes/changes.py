@@ -249,7 +249,7 @@ def _known(kind: type) -> dict[str, Any]:
 def _penalty_in(word: str) -> tuple[str, float, int]:
     """Name, weight and interval of NAME, NAME:WEIGHT or NAME:WEIGHT:EVERY; a person's own name has a colon too."""
     first, *rest = word.split(":")
-    if rest and first not in _known(PenaltyFunction):
+    if rest and first not in _known(PenaltyFunction) and all(part.isidentifier() for part in rest[0].split(".")):
         first, rest = f"{first}:{rest[0]}", rest[1:]
     weight = _number("weight", rest[0]) if rest else 1.0
     return first, weight, _whole("every", ":".join(rest[1:])) if len(rest) > 1 else 1

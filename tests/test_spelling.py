@@ -26,6 +26,7 @@ WRONG = {
     "dcgan+penalty=lecan:0.3": "there is no penalty 'lecan'; did you mean 'lecam'",
     "dcgan+penalty=r3": "there is no penalty 'r3'",
     "dcgan+augment=ado": "there is no augmentation 'ado'; did you mean 'ada'",
+    "dcgan+augment=ada:60": "ada with a probability of 60 cannot be; give a number from 0 to 1",
     "dcgan+modify=spectral": "there is no modifier 'spectral'; did you mean 'spectral_norm'",
     "dcgan+packing=many": "'many' is no number",
     "dcgan+packing=1.5": "packing of 1.5 cannot be; give a whole number",

@@ -155,6 +155,8 @@ def augment(recipe: Recipe, word: str) -> Recipe:
     """
     kind, _, number = word.partition(":")
     choose(kind, ["diffaugment", "ada", "instance_noise", "none"], "augmentation")
+    if number and kind in ("diffaugment", "ada") and not 0 <= _number("augment", number) <= 1:
+        raise UsageError(f"{kind} with a probability of {number} cannot be; give a number from 0 to 1")
     if kind == "none":
         return recipe.playing(augment=None)
     if kind == "instance_noise":

@@ -313,6 +313,7 @@ class Recipe:
                     f"the {player} of {self.name} cannot grow; leave it the networks of progan or stylegan"
                 )
         _refuse_penalties(recipe, game)
+        _refuse_single(recipe, players)
         _caution(recipe, players)
         return BoundRecipe(recipe, facts)
 
@@ -347,6 +348,16 @@ def _refuse_penalties(recipe: Recipe, game: Game) -> None:
             if missing := set(penalty.of.differentiates) - game.differentiable:
                 none = f"the game of {recipe.name} has none"
                 raise UsageError(f"{penalty.name} differentiates {min(missing)}, and {none}; leave {penalty.name} out")
+
+
+def _refuse_single(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
+    """Batch norm of dense layers compares the images of a batch, or of a part of one, which must be two at least."""
+    least = min((round(batch * t.batch_fraction) for t in recipe.turns for batch in ends(recipe.batch)), default=2)
+    if least // recipe.accumulate > 1:
+        return
+    for player, network in players.items():
+        if any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
+            raise UsageError(f"batch norm in the {player} compares images, of which a turn has one; use a larger batch")
 
 
 def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:

@@ -49,7 +49,7 @@ def dcgan(
     batch
         Reals of a round.
     z_dim
-        Dimensions of z.
+        Dimensions of z for images; points are made from 2.
     """
     return Recipe(
         name="dcgan",

@@ -62,7 +62,7 @@ def r3gan(
     mirror
         Flip half of the reals left to right, as the paper does; leave it off where left and right differ.
     z_dim
-        Dimensions of z.
+        Dimensions of z for images; points are made from 2.
     """
     rates = fitted(partial(_rate, rate=rate))
     optim = Optim(rate=rates, betas=(0.0, fitted(_beta2)))

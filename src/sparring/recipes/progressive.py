@@ -58,7 +58,7 @@ def progan(
     most
         The most channels anywhere.
     z_dim
-        Dimensions of z.
+        Dimensions of z for images; points are made from 2.
     weight
         Weight of the gradient penalty, lambda; by default the paper's 10, for points 0.1.
     drift_weight
@@ -118,7 +118,7 @@ def stylegan(
     most
         The most channels anywhere.
     z_dim
-        Dimensions of z and of the styles.
+        Dimensions of z and of the styles for images; points are made from 2, without styles.
     mapping_layers
         Layers from z to a style.
     gamma

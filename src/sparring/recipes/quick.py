@@ -64,7 +64,7 @@ def quick(
     mirror
         Flip half of the reals left to right; leave it off where left and right differ.
     z_dim
-        Dimensions of z.
+        Dimensions of z for images; points are made from 2.
     """
     optim = Optim(rate=fitted(partial(_rate, rate=rate)), betas=(0.0, 0.99))
     penalties = tuple(Penalty(name, of=of, weight=gamma, every=every) for name, of in (("r1", r1), ("r2", r2)))

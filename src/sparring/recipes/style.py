@@ -53,7 +53,7 @@ def stylegan2(
     most
         The most channels anywhere.
     z_dim
-        Dimensions of z and of the styles.
+        Dimensions of z and of the styles for images; points are made from 2, without styles.
     mapping_layers
         Layers from z to a style; 8 in the paper, 2 in ADA's for small images.
     gamma

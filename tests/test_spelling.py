@@ -57,6 +57,8 @@ WRONG = {
     "r3gan+penalty=label_smoothing:0.1": "no origin, which label_smoothing needs; leave it out",
     "dcgan+loss=wasserstein+penalty=label_smoothing:0.1": "no origin, which label_smoothing needs; leave it out",
     "dcgan+penalty=path_length": "path_length belongs into the generator's turn",
+    "esrgan+eyes=incepton": "there is no feature network 'incepton'; did you mean 'inception'",
+    "vqgan+eyes=lite": "there is no feature network 'lite'; did you mean 'lite0'",
     "esrgan+absolute=0+perceptual=0+adversarial=0": "a turn of generator has nothing to minimise",
     "feature_matching+unroll=5": "asks D for no verdict, now or later; leave unroll=5 out",
     "cyclegan+penalty=r1:1": "no turns of a discriminator alone; leave penalty=r1:1 out",

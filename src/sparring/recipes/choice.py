@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.features import best_for
+from sparring.features import best_for, load
 from sparring.recipe import Facts, Recipe
 
 __all__: list[str] = []
@@ -19,6 +19,12 @@ def default_recipe(shape: tuple[int, int, int], *, gpu: bool) -> tuple[Recipe, s
     return recipes.quick(), "learns fastest on a CPU"
 
 
-def eyes_for(facts: Facts) -> str:
-    """The feature network for the perceptual loss of images, of those whose weights are here."""
-    return best_for(facts.shape)
+def eyes_for(facts: Facts, *, given: str | None = None) -> str:
+    """The feature network for the perceptual loss of images, by default the best of those whose weights are here.
+
+    Raises UsageError for one that cannot look, which a run would otherwise meet when its perceptual loss comes in.
+    """
+    if given is None:
+        return best_for(facts.shape)
+    load(given)
+    return given

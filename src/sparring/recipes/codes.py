@@ -123,7 +123,7 @@ def vqgan(
             ),
             discriminator=partial(PatchDiscriminator, width=width, layers=layers),
             loss=hinge,
-            eyes=eyes or fitted(eyes_for),
+            eyes=fitted(partial(eyes_for, given=eyes)),
             absolute_weight=absolute,
             perceptual_weight=perceptual,
             revive=revive,

@@ -115,7 +115,7 @@ def esrgan(
             loss=relativistic_average,
             question=Shrunken(scale),
             shown_given=False,
-            eyes=eyes or fitted(eyes_for),
+            eyes=fitted(partial(eyes_for, given=eyes)),
             pieces=Pieces(crop, turn),
         ),
         turns=(*first, *judged, final),

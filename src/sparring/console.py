@@ -28,15 +28,15 @@ class Display(Protocol):
 
 
 def standard_error() -> TextIO:
-    """Standard error as it is now; what is written when its terminal is closed or its pipe is broken is lost."""
-    return cast(TextIO, _Forgiving(sys.stderr))
+    """Standard error as it is now; what is written when it, its terminal or its pipe is closed is lost."""
+    return cast(TextIO, _Forgiving(sys.stderr or io.StringIO()))
 
 
 @contextlib.contextmanager
 def display(style: ProgressStyle) -> Iterator[Display]:
     """The display of a style; `auto` is a bar on a terminal and lines elsewhere."""
     if style == "auto":
-        style = "bar" if sys.stderr.isatty() else "lines"
+        style = "bar" if standard_error().isatty() else "lines"
     if style == "bar":
         with _bar() as progress:
             yield _Bar(progress)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
@@ -35,8 +36,7 @@ class StopRequest:
         self.tell(number)
         if again:
             os._exit(128 + number)
-        with contextlib.suppress(OSError):  # nobody may be there to read it
-            os.write(2, b"\nstopping after this round, and saving (once more ends it at once)\n")
+        _say(b"\nstopping after this round, and saving (once more ends it at once)\n")
 
     def follow(self, child: subprocess.Popen[Any]) -> None:
         """Let a child hear every signal too, also one that came before it did."""
@@ -50,6 +50,16 @@ class StopRequest:
         for child in tuple(self._children):
             with contextlib.suppress(ValueError):  # Windows, whose consoles tell children of Ctrl-C by themselves
                 child.send_signal(number)
+
+
+def _say(words: bytes) -> None:
+    """Words on standard error from within a signal's handler, where nothing may wait for a lock.
+
+    Where standard error was closed its number may be that of any file.
+    """
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            os.write(2, words)
 
 
 @contextlib.contextmanager

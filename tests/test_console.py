@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,25 @@ from sparring.engine.signals import StopRequest
 
 COMMAND = [sys.executable, "-m", "sparring"]
 TRAIN = ["train", "ring8", "--recipe", "gan", "--width", "8", "--batch", "8", "--threads", "1"]
+
+
+def test_a_second_signal_gives_the_cursor_back(tmp_path: Path) -> None:
+    """The bar hides it; the first signal leaves it to the bar's own end."""
+    controller, terminal = os.openpty()
+    words = [*COMMAND, *TRAIN, "--images", "2M", "--progress", "bar", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm"})
+    os.close(terminal)
+    said = b""
+    while b"images/s  D" not in said.rpartition(b"\x1b[?25l")[2]:
+        said += os.read(controller, 1 << 16)
+    for number in (signal.SIGTERM, signal.SIGINT):  # two different ones: of equal ones only one may be heard
+        process.send_signal(number)
+    with contextlib.suppress(OSError):  # EIO: nobody holds the terminal any more
+        while more := os.read(controller, 1 << 16):
+            said += more
+    os.close(controller)
+    process.wait(timeout=60)
+    assert b"\x1b[?25h" in said.rpartition(b"\x1b[?25l")[2]
 
 
 @pytest.mark.parametrize("style", ["auto", "bar", "lines"])

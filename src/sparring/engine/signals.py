@@ -35,6 +35,8 @@ class StopRequest:
             return
         self.tell(number)
         if again:
+            if os.isatty(2):
+                _say(b"\x1b[?25h")  # the cursor, which the bar has hidden
             os._exit(128 + number)
         _say(b"\nstopping after this round, and saving (once more ends it at once)\n")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from sparring import recipes
 from sparring.errors import UsageError
+from sparring.networks import mlp
 from sparring.recipe import Recipe
 from sparring.recipe_file import to_json
 from sparring.recipes.changes import CHANGES
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import value
+from sparring.training import train
 
 WRONG = {
     "dcgn": "there is no recipe 'dcgn'; did you mean 'dcgan'",
@@ -169,3 +172,11 @@ def test_losses_that_need_reals_are_refused_where_makers_see_none(name: str, los
 def test_a_loss_that_is_none_is_refused_in_python_as_well(recipe: Callable[..., Recipe]) -> None:
     with pytest.raises(UsageError, match="there is no loss 'minmax'; did you mean 'minimax'"):
         recipe(loss="minmax")
+
+
+def test_a_part_that_no_file_could_name_is_not_begun_with(tmp_path: Path) -> None:
+    """It would be trained to its end, and never be read again."""
+    recipe = recipes.gan(width=4).playing(generator=lambda shape, classes: mlp.Generator(shape, classes, width=4))
+    with pytest.raises(UsageError, match="has no name that a file could say"):
+        train(recipe, "ring8", images=16, out=tmp_path / "run", threads=1, progress="none")
+    assert not (tmp_path / "run").exists()

@@ -63,11 +63,14 @@ def choose(name: str, among: Iterable[str], what: str) -> str:
 def name_of(member: Any) -> str:
     """The full `package.module:name` of a function, a class, or a value (a loss, a penalty) that a module holds.
 
-    Raises UsageError for a value without a name.
+    Raises UsageError for a value without a name, and for a lambda or what is defined within a function.
     """
     name = known_name(member)
     if name is None:
-        raise UsageError(f"{member!r} has no name; give it one in the module that its functions come from")
+        raise UsageError(
+            f"{member!r} has no name that a file could say; give it one at the top level of the module that it, or its "
+            "functions, come from"
+        )
     return name
 
 
@@ -77,7 +80,7 @@ def known_name(member: Any) -> str | None:
     A value of an open package is found by discovery, a person's own in the module of its functions.
     """
     if isinstance(member, type | types.FunctionType):
-        return f"{member.__module__}:{member.__qualname__}"
+        return None if "<" in member.__qualname__ else f"{member.__module__}:{member.__qualname__}"
     for package in _OPEN:
         for name, value in discover(package).items():
             if value is member:

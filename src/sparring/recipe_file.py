@@ -98,7 +98,7 @@ def _encode(thing: Any) -> Any:
         return [_encode(item) for item in thing]
     if (name := known_name(thing)) is not None:
         return {"is": name}
-    if dataclasses.is_dataclass(thing):
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = {f.name: _encode(getattr(thing, f.name)) for f in dataclasses.fields(thing)}
         return {"make": name_of(type(thing)), "with": fields}
     return {"is": name_of(thing)}

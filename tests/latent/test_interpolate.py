@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -175,3 +177,19 @@ def test_films_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         write_film(frames, tmp_path / "walk.mp4")
     with pytest.raises(DiskError):
         write_strip(frames, tmp_path / "file" / "strip.png", steps=1)
+
+
+def test_a_film_that_broke_off_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    frames = interpolate(generator_of((1, 28, 28)), SEEDS, steps=1)
+    path = write_film(frames, tmp_path / "walk.gif")
+    before = path.read_bytes()
+
+    def full(_: object, place: Path, **__: object) -> None:
+        place.write_bytes(b"GIF89a")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sparring.latent.interpolate.animate", full)
+    with pytest.raises(DiskError, match="No space left"):
+        write_film(frames, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

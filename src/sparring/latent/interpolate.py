@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -111,9 +113,10 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
     """Write the frames as a film of so many seconds that repeats: .gif, .webp, .png (APNG), or .mp4 with PyAV.
 
     Small images are enlarged without smoothing; points are drawn one after the other, in one window. Raises
-    UsageError for other endings, DiskError if the file cannot be written.
+    UsageError for other endings, DiskError if the file cannot be written; what was there before is then left alone.
     """
     path = Path(path)
+    temporary = path.with_name(f".tmp-{os.getpid()}{path.suffix}")
     if frames.shape[-2:] == (1, 1):
         reach = _reach(frames)
         pictures = [scatter(frames[: k + 1], reach=reach) for k in range(len(frames))]
@@ -123,11 +126,15 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
         pictures = [picture(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        animate(pictures, path, seconds=seconds)
+        animate(pictures, temporary, seconds=seconds)
+        os.replace(temporary, path)
     except OSError as error:
         raise DiskError(
             f"{path} could not be written ({error.strerror or error}); choose another place to write to"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 

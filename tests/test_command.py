@@ -377,6 +377,7 @@ NONSENSE = [
     (["sample", "no-such-run"], 4, "no-such-run"),
     (["evaluate", "no-such-run"], 3, "no-such-run"),
     (["export", "no-such-run"], 4, "no-such-run"),
+    (["export", "/"], 4, "/ is not a run"),
 ]
 
 

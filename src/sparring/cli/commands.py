@@ -182,7 +182,7 @@ def export(
 
     folder = write(
         Run(run, trust=trust),
-        out or (home := run.resolve()).with_name(f"{home.name or 'run'}-export"),
+        out or (home := run.resolve()).parent / f"{home.name or 'run'}-export",
         to=tuple(to or ["safetensors"]),
         licence=licence,
     )

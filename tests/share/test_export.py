@@ -85,6 +85,24 @@ def test_the_script_needs_torch_and_safetensors_only(run, tmp_path):
     assert torch.equal(drawn(tmp_path / "drawn"), run.generator.sample(70, seed=7))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-n", "0"], "0 samples cannot be drawn"),
+        (["--truncation", "inf"], "a truncation of inf cannot be"),
+        (["--device", "tpu9"], "tpu9 cannot be used"),
+        (["--out", __file__], "test_export.py cannot be a folder"),
+    ],
+)
+def test_the_script_answers_nonsense_in_a_sentence(run, tmp_path, monkeypatch, capsys, words, said):
+    out = export(run, tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["generate.py", "--out", str(tmp_path / "drawn"), *words])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(out / "generate.py"), run_name="__main__")
+    assert stopped.value.code == 2
+    assert f"error: {said}" in " ".join(capsys.readouterr().err.split()).replace(str(Path(__file__).parent) + "/", "")
+
+
 def test_what_is_loaded_is_what_was_trained(member, exported):
     before = torch.random.get_rng_state()
     loaded = load(exported)

@@ -6,6 +6,7 @@ What is reached from here is copied into the script (see `bundle`), so this file
 from __future__ import annotations
 
 import argparse
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,14 +40,21 @@ def main(network: Any, source: str, names: Sequence[str] = ()) -> None:
     if wish.n < 1:
         parser.error(f"{wish.n} samples cannot be drawn; ask for 1 or more")
     truncation, label = vars(wish).get("truncation"), vars(wish).get("label")
-    if truncation is not None and not truncation > 0:
+    if truncation is not None and not 0 < truncation < math.inf:
         parser.error(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")
     known = {str(k): k for k in range(classes_of(network))} | {name: k for k, name in enumerate(names)}
     if label is not None and label not in known:
         parser.error(f"there is no class {label!r}; give one of {', '.join(known)}")
     labels = None if label is None else torch.full((wish.n,), known[label])
-    wish.out.mkdir(parents=True, exist_ok=True)
-    network = trained(network).to(wish.device)
+    try:
+        wish.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"{wish.out} cannot be a folder ({error.strerror}); choose another place")
+    network = trained(network)
+    try:
+        network.to(wish.device)
+    except (AssertionError, RuntimeError) as error:  # torch says so in either way
+        parser.error(f"{wish.device} cannot be used ({str(error).splitlines()[0]}); leave --device out")
     for name, content in sample_files(
         network, wish.n, seed=wish.seed, labels=labels, truncation=truncation, source=source
     ):

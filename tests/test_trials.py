@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -13,8 +14,8 @@ import pytest
 
 from sparring import trials
 from sparring.engine.signals import StopRequest
-from sparring.errors import DataError, Interrupted, UsageError
-from sparring.trials import check, side_by_side
+from sparring.errors import DataError, DiskError, Interrupted, UsageError
+from sparring.trials import Journal, check, side_by_side
 
 STUB = """
 import pathlib, signal, sys, time
@@ -124,6 +125,33 @@ class Told:
 
     def send_signal(self, number: int) -> None:
         self.heard.append(number)
+
+
+def test_what_was_kept_of_a_trial_goes_when_the_trial_is_on_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = folder / "unfinished" / "trial"
+    kept.mkdir(parents=True)
+    journal = Journal(folder, "trials.jsonl")
+    journal.open()
+    synchronised: list[tuple[str, bool]] = []
+
+    def synchronise(_: int) -> None:
+        synchronised.append(((folder / "trials.jsonl").read_text(), kept.exists()))
+
+    monkeypatch.setattr(os, "fsync", synchronise)
+    journal.append({"seed": 0}, kept)
+    assert synchronised == [('{"seed": 0}\n', True)]
+    assert not kept.exists()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept.mkdir()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match="No space left"):
+        journal.append({"seed": 1}, kept)
+    assert kept.exists()
 
 
 def test_a_seed_is_played_once() -> None:

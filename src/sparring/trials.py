@@ -119,11 +119,20 @@ class Journal:
         return found
 
     def append(self, trial: dict[str, Any], kept: Path | None = None) -> None:
-        """One more trial; what was kept of it, to go on from, is not needed any more."""
+        """One more trial, on the disk; then what was kept of it, to go on from, is not needed any more.
+
+        Raises DiskError.
+        """
         if self.folder is None:
             return
-        with (self.folder / self.name).open("a") as file:
-            file.write(json.dumps(trial) + "\n")
+        path = self.folder / self.name
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(trial) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise DiskError(f"{path} could not be written ({error.strerror}); free some space, and go on") from error
         if kept is not None:
             shutil.rmtree(kept, ignore_errors=True)
 

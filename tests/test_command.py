@@ -480,6 +480,18 @@ def test_every_flag_is_explained() -> None:
     assert [argument.name for argument in arguments if not argument.parameter.help] == []
 
 
+def test_help_says_which_class_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """All in turn by `sample` alone; what walks stays in one."""
+    from sparring.cli import main
+
+    for command in ("sample", "interpolate", "mix", "directions", "project"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.replace("\u2502", " ").split())
+        assert ("by default all in turn" in said) == (command == "sample"), said
+        assert "by name or number" in said
+
+
 def test_help_is_immediate() -> None:
     """No torch for --help."""
     code = (

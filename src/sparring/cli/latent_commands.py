@@ -20,6 +20,7 @@ Classes = Annotated[
         help="A class by name or number, or one for each image, separated by commas; by default all in turn.",
     ),
 ]
+OneClass = Annotated[str | None, Parameter(name="--class")]
 RunFolder = Annotated[Path, Parameter(help="The folder of a run, or of an exported generator.")]
 
 
@@ -30,7 +31,7 @@ def interpolate(
     seeds: str,
     steps: int = 8,
     how: Literal["spherical", "linear"] = "spherical",
-    classes: Classes = None,
+    classes: OneClass = None,
     truncation: float | None = None,
     out: Path = Path("interpolation.png"),
     film: Path | None = None,
@@ -49,6 +50,8 @@ def interpolate(
         Steps from one to the next.
     how
         Along the sphere (for normal z) or along the straight line.
+    classes
+        A class by name or number, or one for each seed, separated by commas; by default that of the first seed.
     truncation
         As for sample.
     out
@@ -78,7 +81,7 @@ def mix(
     rows: str,
     cols: str,
     layers: str = "0-3",
-    classes: Classes = None,
+    classes: OneClass = None,
     truncation: float | None = None,
     out: Path = Path("mixing.png"),
     trust: Trust = (),
@@ -96,6 +99,8 @@ def mix(
         Seeds of the columns.
     layers
         The layers that come from the columns, 0 the coarsest: 0-3, or 4,5.
+    classes
+        The class of all images, by name or number; by default that of the first row's seed.
     truncation
         Draw styles towards their mean by this factor: 0.7 is usual.
     out
@@ -123,7 +128,7 @@ def directions(
     reach: float = 3.0,
     steps: int = 7,
     layers: str | None = None,
-    classes: Classes = None,
+    classes: OneClass = None,
     truncation: float | None = None,
     out: Path = Path("directions.png"),
     trust: Trust = (),
@@ -147,6 +152,8 @@ def directions(
         Images of a row.
     layers
         The layers whose styles move, 0 the coarsest: 0-3, or 4,5; by default all. factorised looks at these alone.
+    classes
+        The class of the image, by name or number; by default that of its seed.
     truncation
         As for sample.
     out
@@ -178,7 +185,7 @@ def project(
     steps: int = 500,
     rate: float = 0.05,
     seed: int = 0,
-    classes: Classes = None,
+    classes: OneClass = None,
     out: Path = Path("projected"),
     trust: Trust = (),
     json: Json = False,
@@ -197,6 +204,8 @@ def project(
         Its learning rate.
     seed
         The first of 256 seeds of which the nearest begins.
+    classes
+        The class of the image, by name or number; by default that of the seed that begins.
     out
         A folder for the picture, the film, the latents and the score.
     """

@@ -161,6 +161,8 @@ def test_folders_and_files(trained: Run, tmp_path: Path) -> None:
         translate(translator, source, tmp_path / "out")
     single = translate(translator, source / "a.png", tmp_path / "one.png")
     assert single.written == (tmp_path / "one.png",)
+    with pytest.raises(UsageError, match=r"one\.jpg would be a PNG under another name"):
+        translate(translator, source / "a.png", tmp_path / "one.jpg")
     with pytest.raises(DataError, match="cannot be used"):
         translate(translator, source / "broken.jpg", tmp_path / "two.png")
     with pytest.raises(DataError, match="there is no"):

@@ -36,8 +36,9 @@ def translate(
     below it. Image i of a folder, in order of names, draws its noise from `seed` + i. What cannot be read, or does not
     fit into memory, is skipped and said; nothing is written over.
 
-    Raises DataError where there is no image or none could be translated, UsageError where a file would be written over
-    or two images would become one file, DiskError where nothing can be written.
+    Raises DataError where there is no image or none could be translated, UsageError where a file would be written over,
+    two images would become one file or a PNG would have another picture's ending, DiskError where nothing can be
+    written.
     """
     source, out = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
     if tile < 16:
@@ -67,6 +68,8 @@ def translate(
 def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     """Files and what they become."""
     if source.is_file():
+        if is_picture_name(out.name) and out.suffix.lower() != ".png" and not out.is_dir():
+            raise UsageError(f"{out} would be a PNG under another name; give a name that ends in .png, or a folder")
         yield source, out if out.suffix.lower() == ".png" else out / f"{source.stem}.png"
         return
     if not source.is_dir():

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from conftest import noise_loader
 from sparring import trials
+from sparring.engine.checkpoint import newest, read
+from sparring.engine.devices import Devices
 from sparring.engine.signals import StopRequest
+from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, Interrupted, UsageError
-from sparring.trials import Journal, check, side_by_side
+from sparring.recipes import gan
+from sparring.trials import Journal, check, play, side_by_side
 
 STUB = """
 import pathlib, signal, sys, time
@@ -152,6 +157,21 @@ def test_what_was_kept_of_a_trial_goes_when_the_trial_is_on_the_disk(
     with pytest.raises(DiskError, match="No space left"):
         journal.append({"seed": 1}, kept)
     assert kept.exists()
+
+
+def test_a_trial_goes_on_where_one_of_other_data_had_been_farther(
+    folder: Path, devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_SECONDS_BETWEEN_SAVES", -1)  # after every round but the last
+    bound = gan(width=4, batch=8).bind((2, 1, 1), 0, images=64, budget=1000)
+    loader = noise_loader((2, 1, 1), seed=0)
+    for until, data in ((80, "those"), (40, "these")):
+        state = State(bound, seed=0, device=devices.device)
+        assert play(bound, loader, state, devices, until=until, about=data, keep=folder)
+    found = newest(folder)
+    assert found is not None
+    assert found.seen == 32
+    assert read(found)[1]["recipe"].endswith(" these")
 
 
 def test_a_seed_is_played_once() -> None:

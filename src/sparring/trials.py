@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.data.loader import Loader
-from sparring.engine.checkpoint import newest, read, save
+from sparring.engine.checkpoint import checkpoints, newest, read, save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import Round, rounds
 from sparring.engine.signals import StopRequest, listening
@@ -49,14 +49,17 @@ def play(
     """Play until so many images were seen; False where the numbers stopped being finite, before the step that did it.
 
     With `keep`, a folder, the state is saved there now and then, and a later call with the same recipe, seed and data
-    (`about` names them) goes on from it, bit for bit; whoever has noted the result may remove it. It is also saved
-    there at a signal, which raises Interrupted.
+    (`about` names them) goes on from it, bit for bit; with others it begins anew and removes it. Whoever has noted the
+    result may remove it. It is also saved there at a signal, which raises Interrupted.
     """
     mark = f"{identity(bound, state.seed)} {about}"
     if keep is not None and (found := newest(keep)) is not None:
         tensors, record = read(found)
         if record.get("recipe") == mark:
             state.load(tensors, record)
+        else:  # what has seen more would be taken for the newer one
+            for other in checkpoints(keep):
+                other.path.unlink(missing_ok=True)
     playing = _finite(rounds(bound, loader, seed=state.seed, state=state, devices=devices, until=until))
     if keep is None:
         return all(playing)

@@ -210,6 +210,13 @@ def test_an_export_that_broke_off_can_be_repeated(run, tmp_path, monkeypatch):
     assert names(export(run, tmp_path / "out")) == FILES
 
 
+def test_what_a_kill_has_left_is_swept_away(run, tmp_path):
+    """Before anything was whole, and beside an earlier export."""
+    for _ in range(2):
+        (tmp_path / ".tmp-1-0123abcd").write_text('{"for')
+        assert names(export(run, tmp_path)) == FILES
+
+
 @pytest.mark.parametrize(("to", "words"), [(("torch",), "no export form 'torch'"), ((), "nothing was asked for")])
 def test_forms_that_do_not_exist(run, tmp_path, to, words):
     with pytest.raises(UsageError, match=words):

@@ -130,10 +130,11 @@ def _files_before(out: Path) -> set[str]:
     if not out.is_dir():
         raise UsageError(f"{out} is a file; choose another folder to export to")
     present = {path.name for path in out.iterdir()}
-    if not present:
-        return set()
+    torn = {name for name in present if name.startswith(".tmp-")}  # what a kill has left
+    if present == torn:
+        return torn
     try:
         read_card(out)
     except FileUnusableError as error:
         raise UsageError(f"{out} is not empty and holds no exported generator; choose another folder") from error
-    return present & {WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README}
+    return present & {WEIGHTS, _SCRIPT, _ONNX, _SHEET, _README} | torn

@@ -54,8 +54,8 @@ def modes(
     threads
         CPU threads of each trial.
     out
-        Folder for trials, summary, table and picture; trials that are there are not played again, and an interrupted
-        one goes on where it was.
+        Folder for trials, summary, table and a picture of what seed 0 drew; trials that are there are not played
+        again, and an interrupted one goes on where it was.
     work
         Folder for pictures and unfinished trials, where there is no --out.
     """
@@ -110,7 +110,7 @@ def compare(
     first_seed
         The first seed.
     n
-        Generated images for the scores.
+        Generated images for the scores. Where the modes of points are counted, 2,500 are drawn whatever it says.
     features
         The feature network for the scores; by default the best one for the images that is at hand.
     jobs

@@ -169,20 +169,21 @@ def test_a_longer_run_goes_on_to_its_own_end(whole: Path, tmp_path: Path) -> Non
     assert f"go on with: sparring train --resume --out {out} --images 100000\n" in err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also by the command that began it, whose images its last round went beyond."""
 
     def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr("sparring.training.playing.evaluate", interrupt)
         with pytest.raises(Interrupted, match=f"score it with: sparring train --resume --out {out}$") as stopped:
             train(gan(width=8), "ring8", images=1000, out=out, threads=1, progress="lines")
-    assert stopped.value.exit_code == 130
+    assert stopped.value.exit_code == 128 + number
     assert 'class="state finished"' in (out / "report.html").read_text()
     assert not any("scores" in record for record in Run(out).records())
     train(images=1000, out=out, resume=True, threads=1, progress="lines")

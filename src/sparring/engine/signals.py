@@ -8,13 +8,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, final
 
-__all__ = ["StopRequest", "listening"]
+__all__ = ["StopRequest", "Stopped", "interrupting", "listening"]
 
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+
+
+@final
+class Stopped(KeyboardInterrupt):
+    """A person or a scheduler asked to stop, with this signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
 
 
 @final
@@ -68,14 +77,32 @@ def _say(words: bytes) -> None:
 def listening() -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM and SIGHUP into a request while the block runs (in the main thread; elsewhere nothing)."""
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    with _handling(request.ask):
         yield request
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """Raise Stopped at SIGINT, SIGTERM and SIGHUP while the block runs (in the main thread; elsewhere nothing)."""
+
+    def stop(number: int, frame: FrameType | None = None) -> None:
+        raise Stopped(number)
+
+    with _handling(stop):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a handler take the signals that ask to stop, but for those that are ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     heard = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
-    before = {number: signal.signal(number, request.ask) for number in heard}
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
-        yield request
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from sparring.data.options import Channels, sides_of
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
-from sparring.engine.signals import StopRequest, listening
+from sparring.engine.signals import Stopped, StopRequest, interrupting, listening
 from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
 from sparring.evaluation import evaluate, sentence
 from sparring.game import ImageGame
@@ -198,23 +197,30 @@ def _metrics(session: Session) -> tuple[str, ...]:
     return ("fid", "kid", "psnr") if paired else ("fid", "kid")
 
 
+def _score(session: Session, screen: Display) -> None:
+    """Measure the newest checkpoint, note the scores in the log, and say them."""
+    real, labels, origin = session.reals()
+    device = str(session.devices.device)
+    found = evaluate(session.run, real, labels=labels, metrics=_metrics(session), device=device)
+    scores = [score.beside(**origin) for score in found]
+    session.run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
+    for score in scores:
+        screen.say(sentence(score))
+
+
 def _finish(session: Session, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
     run.__dict__.pop("generator", None)
     try:
-        real, labels, origin = session.reals()
-        found = evaluate(run, real, labels=labels, metrics=_metrics(session), device=str(session.devices.device))
-        scores = [score.beside(**origin) for score in found]
-        run.append({"seen": session.state.seen, "scores": [score.to_json() for score in scores]})
-        for score in scores:
-            screen.say(sentence(score))
-    except KeyboardInterrupt as error:
+        with interrupting():
+            _score(session, screen)
+    except Stopped as stopped:
         with contextlib.suppress(DiskError):
             write_report(run)
         raise Interrupted(
-            f"stopped before its score, trained and saved; score it with: {_going_on(session)}", signal.SIGINT
-        ) from error
+            f"stopped before its score, trained and saved; score it with: {_going_on(session)}", stopped.signal
+        ) from stopped
     except SparringError as error:
         screen.say(f"not scored: {error}")
     try:

@@ -17,7 +17,9 @@ from torch import Tensor
 
 from sparring.errors import UsageError
 
-__all__ = ["animate", "data_url", "film_ending", "grid", "picture", "png", "scaled", "scatter", "to_uint8"]
+__all__ = [
+    "animate", "data_url", "film_ending", "grid", "picture", "png", "require_png", "scaled", "scatter", "to_uint8",
+]  # fmt: skip
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -112,6 +114,17 @@ def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) 
         return
     rest = [frame.copy() for frame in frames[1:]]
     frames[0].save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+
+
+def require_png(path: Path) -> Path:
+    """The path itself; raises UsageError for the name of another kind of picture, which a PNG would be taken for.
+
+    >>> require_png(Path("walk.png")).name, require_png(Path("walk")).name
+    ('walk.png', 'walk')
+    """
+    if path.suffix.lower() != ".png" and path.suffix.lower() in Image.registered_extensions():
+        raise UsageError(f"{path} would be a PNG under another name; give a name that ends in .png")
+    return path
 
 
 def film_ending(path: Path) -> str:

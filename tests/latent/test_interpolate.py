@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sparring.cli.latent_commands import directions, mix
 from sparring.cli.latent_commands import interpolate as walk
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DiskError, UsageError
@@ -158,6 +159,14 @@ def test_a_path_of_points_shows_its_seeds():
     colours = {sheet.getpixel((round((x / 1.1 + 1) * 160), 160)) for x in (-1.0, 1.0)}
     assert colours == {(200, 60, 20)}
     assert sheet.getpixel((200, 160)) == (0, 120, 80)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [(walk, {"seeds": "1,2"}), (mix, {"rows": "1", "cols": "2"}), (directions, {})]
+)
+def test_a_png_is_not_written_under_the_name_of_a_jpeg(command, words, tmp_path: Path):
+    with pytest.raises(UsageError, match=r"sheet\.jpg would be a PNG under another name"):
+        command(tmp_path / "there is no run", out=tmp_path / "sheet.jpg", **words)
 
 
 def test_a_film_of_another_kind_is_refused_before_the_walk(tmp_path: Path):

@@ -61,9 +61,10 @@ def interpolate(
     """
     from sparring.latent.interpolate import interpolate as walk
     from sparring.latent.interpolate import write_film, write_strip
-    from sparring.pictures import film_ending
+    from sparring.pictures import film_ending, require_png
     from sparring.share.load import load
 
+    require_png(out)
     if film:
         film_ending(film)
     generator = load(run, trust=trust)
@@ -108,8 +109,10 @@ def mix(
     """
     from sparring.latent.mix import layers_named, write_table
     from sparring.latent.mix import mix as mixed
+    from sparring.pictures import require_png
     from sparring.share.load import load
 
+    require_png(out)
     generator = load(run, trust=trust)
     wanted = classes_listed(classes, generator.names)
     images = mixed(
@@ -161,8 +164,10 @@ def directions(
     """
     from sparring.latent.directions import factorised, principal, walk, walk_checked
     from sparring.latent.mix import layers_named, write_table
+    from sparring.pictures import require_png
     from sparring.share.load import load
 
+    require_png(out)
     generator = load(run, trust=trust)
     chosen = None if layers is None else layers_named(layers)
     wanted = classes_listed(classes, generator.names)

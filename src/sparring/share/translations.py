@@ -13,7 +13,7 @@ from sparring.data.single import read_picture
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import DataError, TooLargeError, UsageError
-from sparring.pictures import picture, png
+from sparring.pictures import picture, png, require_png
 from sparring.share.sheets import made_folder
 
 __all__ = ["Translated", "translate"]
@@ -68,8 +68,8 @@ def translate(
 def _pairs(source: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     """Files and what they become."""
     if source.is_file():
-        if is_picture_name(out.name) and out.suffix.lower() != ".png" and not out.is_dir():
-            raise UsageError(f"{out} would be a PNG under another name; give a name that ends in .png, or a folder")
+        if not out.is_dir():
+            require_png(out)
         yield source, out if out.suffix.lower() == ".png" else out / f"{source.stem}.png"
         return
     if not source.is_dir():

@@ -105,8 +105,7 @@ class PairedGame:
                 with torch.no_grad():
                     real = self._verdict(ctx, given, wanted).logits
             values["adversarial"] = opposed(self.loss, self.loss.generator, real, fake, ctx.mean).mean()
-        inputs = self._inputs(batch, ctx, "generator", (given, wanted[:0], made))
-        return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
+        return values | self._penalties(turn, batch, ctx, (given, wanted[:0], made))
 
     def _judge(self, turn: Turn, batch: Batch, ctx: Context, given: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """D's turn: what was wanted against what is made."""
@@ -119,36 +118,34 @@ class PairedGame:
         noted(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
         loss = opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean)
         values = {"adversarial": loss.mean()}
-        inputs = self._inputs(batch, ctx, "discriminator", (given, real, fake), on_real, on_fake)
-        return values | {penalty.name: ctx.penalise(penalty, inputs()).mean() for penalty in turn.penalties}
+        return values | self._penalties(turn, batch, ctx, (given, real, fake), on_real, on_fake)
 
     def _verdict(self, ctx: Context, given: Tensor, answer: Tensor) -> Verdict:
         shown = torch.cat([given, answer], 1) if self.shown_given else answer.view_as(answer)
         verdict: Verdict = ctx.players["discriminator"](shown)
         return verdict
 
-    def _inputs(
+    def _penalties(
         self,
+        turn: Turn,
         batch: Batch,
         ctx: Context,
-        player: str,
         images: tuple[Tensor, Tensor, Tensor],
         on_real: Verdict | None = None,
         on_fake: Verdict | None = None,
-    ) -> Callable[[], PenaltyInputs]:
-        """What penalties are told, made when one asks."""
+    ) -> dict[str, Tensor]:
+        """The turn's penalties of what was given, real and fake, and of what D said of the last two."""
+        if not turn.penalties:
+            return {}
         given, real, fake = images
+        (player,) = turn.players
 
         def judge(answer: Tensor, *_: Any) -> Tensor:
             return self._verdict(ctx, given, answer).per_image
 
-        def made() -> PenaltyInputs:
-            none = fake.new_empty(0)
-            real_logits, fake_logits = (
-                none if verdict is None else verdict.per_image for verdict in (on_real, on_fake)
-            )
-            return PenaltyInputs(
-                judge, real, fake, real_logits, fake_logits, network=ctx.players[player], draw=batch.z, mean=ctx.mean
-            )
-
-        return made
+        none = fake.new_empty(0)
+        real_logits, fake_logits = (none if verdict is None else verdict.per_image for verdict in (on_real, on_fake))
+        inputs = PenaltyInputs(
+            judge, real, fake, real_logits, fake_logits, network=ctx.players[player], draw=batch.z, mean=ctx.mean
+        )
+        return {penalty.name: ctx.penalise(penalty, inputs).mean() for penalty in turn.penalties}

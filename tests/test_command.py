@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ main(sys.argv[3:])
 """
 
 
+def _hear() -> dict[signal.Signals, Any]:
+    """Listen to signals that what runs in the background, or under nohup, ignores; what was done with them before."""
+    return {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    before = _hear()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def start(*words: object, code: str | None = None) -> subprocess.Popen[str]:
     """The command as a process of its own."""
     program = [sys.executable, "-c", code] if code else [sys.executable, "-m", "sparring"]
@@ -63,7 +77,7 @@ def start(*words: object, code: str | None = None) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+        preexec_fn=_hear,
     )
 
 
@@ -169,6 +183,7 @@ def test_a_longer_run_goes_on_to_its_own_end(whole: Path, tmp_path: Path) -> Non
     assert f"go on with: sparring train --resume --out {out} --images 100000\n" in err
 
 
+@pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -341,15 +356,15 @@ NONSENSE = [
     (["train", "--recipe", "gan", "--batch", "0"], 2, "batch of 0"),
     (["train", "--recipe", "gan", "--width", "-3"], 2, "cannot be built"),
     (["train", "--recipe", "gan", "--rate", "-1"], 2, "learning rate of -1"),
-    (["train", "--recipe", "gan", "--rate", "nan"], 2, "learning rate of nan"),
+    (["train", "--recipe", "gan", "--rate", "nan"], 2, "rate of gan cannot be nan"),
     (["train", "--recipe", "gan", "--generator-batch", "inf"], 2, "inf"),
     (["train", "--recipe", "gan", "--fakes-per-real", "nan"], 2, "fakes"),
-    (["train", "--recipe", "gan", "--batch-norm", "--batch", "1"], 2, "batch of 1"),
+    (["train", "--recipe", "gan", "--batch-norm", "--batch", "1"], 2, "of which a turn has one; use a larger batch"),
     (["train", "--recipe", "gan", "--dropout", "2"], 2, "cannot be built"),
-    (["train", "--recipe", "gan", "--z-dim", "0"], 2, "cannot be built"),
+    (["train", "--recipe", "gan", "--z-dim", "0"], 2, "z of 0 numbers cannot be"),
     (["train", "--recipe", "dcgan", "--beta1", "1"], 2, "beta of 1"),
     (["train", "--recipe", "quick", "--every", "0"], 2, "every 0 rounds"),
-    (["train", "--recipe", "quick", "--gamma", "nan"], 2, "weight of nan"),
+    (["train", "--recipe", "quick", "--gamma", "nan"], 2, "gamma of quick cannot be nan"),
     (["train", "--recipe", "quick", "--rate", "-1"], 2, "learning rate of -1"),
     (["train", "--recipe", "r3gan", "--batch", "0"], 2, "batch of 0"),
     (["train", "ring8", "--size", "64"], 2, "points"),

@@ -8,7 +8,7 @@ from sparring.errors import UsageError
 from sparring.features.network import FeatureNetwork, Features, FeatureSource
 from sparring.names import choose, discover
 
-__all__ = ["FeatureNetwork", "FeatureSource", "Features", "best_for", "load", "sources"]
+__all__ = ["FeatureNetwork", "FeatureSource", "Features", "best_for", "load", "sources", "usable"]
 
 _SMALL = 32
 
@@ -25,12 +25,17 @@ def sources() -> Mapping[str, FeatureSource]:
 
 def load(name: str) -> FeatureNetwork:
     """The network of that name, ready to look; raises UsageError where there is none or its weights are missing."""
+    return usable(name).load()
+
+
+def usable(name: str) -> FeatureSource:
+    """The source of that network, whose weights are here; raises UsageError where there is none or they are missing."""
     source = sources()[choose(name, sources(), "feature network")]
     sentence = source.missing()
     if sentence is not None:
         here = ", ".join(other.name for other in sources().values() if other.missing() is None)
         raise UsageError(f"{sentence}; features that can be used now: {here}")
-    return source.load()
+    return source
 
 
 def best_for(shape: tuple[int, int, int]) -> str:

@@ -28,8 +28,8 @@ class UNet(Translator):
 
     The paper's noise is `dropout` in the doublings next to the bottleneck, kept on when images are made. It is in those
     between two layers of 8 x width, the innermost left out, and in three at most: three at 256 pixels, two at 128, one
-    at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do
-    not halve, UsageError for no halvings.
+    at 64, and none where there are fewer than six halvings. Raises ShapeError if the sides do not
+    halve, UsageError for no halvings.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.features import best_for, load
+from sparring.features import best_for, usable
 from sparring.recipe import Facts, Recipe
 
 __all__: list[str] = []
@@ -26,5 +26,5 @@ def eyes_for(facts: Facts, *, given: str | None = None) -> str:
     """
     if given is None:
         return best_for(facts.shape)
-    load(given)
+    usable(given)
     return given

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparring.errors import UsageError
 
 __all__ = [
-    "animate", "data_url", "film_ending", "grid", "picture", "png", "require_png", "scaled", "scatter", "to_uint8",
+    "data_url", "film", "film_ending", "grid", "picture", "png", "require_png", "scaled", "scatter", "to_uint8",
 ]  # fmt: skip
 
 
@@ -102,29 +102,22 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def animate(frames: Sequence[Image.Image], path: Path, *, seconds: float = 4.0) -> None:
-    """Write frames as a GIF, WebP or APNG film that loops, or as MP4 where a codec is installed.
-
-    Raises UsageError for other endings.
-    """
-    ending = film_ending(path)
+def film(frames: Sequence[Image.Image], ending: str, *, seconds: float = 4.0) -> bytes:
+    """A film that loops, as the bytes of a file with one of the endings that `film_ending` gives."""
     milliseconds = max(round(1000 * seconds / len(frames)), 20)
     if ending == ".mp4":
-        _write_mp4(frames, path, fps=Fraction(1000, milliseconds))
-        return
+        return _mp4(frames, fps=Fraction(1000, milliseconds))
+    buffer = io.BytesIO()
+    kind = Image.registered_extensions()[ending]
     rest = [frame.copy() for frame in frames[1:]]
-    frames[0].save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    frames[0].save(buffer, kind, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    return buffer.getvalue()
 
 
-def require_png(path: Path) -> Path:
-    """The path itself; raises UsageError for the name of another kind of picture, which a PNG would be taken for.
-
-    >>> require_png(Path("walk.png")).name, require_png(Path("walk")).name
-    ('walk.png', 'walk')
-    """
+def require_png(path: Path) -> None:
+    """Raises UsageError for the name of another kind of picture, which a PNG would be taken for."""
     if path.suffix.lower() != ".png" and path.suffix.lower() in Image.registered_extensions():
         raise UsageError(f"{path} would be a PNG under another name; give a name that ends in .png")
-    return path
 
 
 def film_ending(path: Path) -> str:
@@ -137,11 +130,12 @@ def film_ending(path: Path) -> str:
     return ending
 
 
-def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: Fraction) -> None:
+def _mp4(frames: Sequence[Image.Image], *, fps: Fraction) -> bytes:
     """MP4 by PyAV, an optional package."""
     import av
 
-    with av.open(str(path), "w") as container:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
         even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)
         stream.width, stream.height, stream.pix_fmt = *even, "yuv420p"
@@ -150,3 +144,4 @@ def _write_mp4(frames: Sequence[Image.Image], path: Path, *, fps: Fraction) -> N
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+    return buffer.getvalue()

@@ -193,11 +193,11 @@ def test_a_film_that_broke_off_leaves_the_one_before(tmp_path: Path, monkeypatch
     path = write_film(frames, tmp_path / "walk.gif")
     before = path.read_bytes()
 
-    def full(_: object, place: Path, **__: object) -> None:
-        place.write_bytes(b"GIF89a")
+    def full(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:6])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("sparring.latent.interpolate.animate", full)
+    monkeypatch.setattr("sparring.engine.checkpoint._write_all", full)
     with pytest.raises(DiskError, match="No space left"):
         write_film(frames, path)
     assert path.read_bytes() == before

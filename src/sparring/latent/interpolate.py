@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +13,8 @@ from torch import Tensor
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
-from sparring.errors import DiskError, UsageError
-from sparring.pictures import animate, grid, picture, png, scatter
+from sparring.errors import UsageError
+from sparring.pictures import film, film_ending, grid, picture, png, scatter
 
 __all__ = ["interpolate", "lerp", "slerp", "strip", "write_film", "write_strip"]
 
@@ -116,7 +114,7 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
     UsageError for other endings, DiskError if the file cannot be written; what was there before is then left alone.
     """
     path = Path(path)
-    temporary = path.with_name(f".tmp-{os.getpid()}{path.suffix}")
+    ending = film_ending(path)
     if frames.shape[-2:] == (1, 1):
         reach = _reach(frames)
         pictures = [scatter(frames[: k + 1], reach=reach) for k in range(len(frames))]
@@ -124,17 +122,7 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
         scale = max(_FILM_SIDE // max(frames.shape[-2:]), 1)
         size = (frames.shape[-1] * scale, frames.shape[-2] * scale)
         pictures = [picture(frame).resize(size, Image.Resampling.NEAREST) for frame in frames]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        animate(pictures, temporary, seconds=seconds)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise DiskError(
-            f"{path} could not be written ({error.strerror or error}); choose another place to write to"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    write_durably(path, film(pictures, ending, seconds=seconds))
     return path
 
 

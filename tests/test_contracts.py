@@ -264,7 +264,7 @@ CHANGED = [
     "dcgan+network=sngan",
     "quick+network=dcgan",
     "gan+loss=relativistic_average",
-    "dcgan+modify=spectral_norm",
+    "dcgan+network=dcgan+modify=spectral_norm",
     "dcgan+modify=discriminate_minibatch+modify=minibatch_deviation",
     "quick+packing=4",
     "dcgan+unroll=2",

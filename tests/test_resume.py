@@ -61,7 +61,7 @@ def test_a_run_split_after_every_round_is_the_unsplit_run(
 @pytest.mark.parametrize(
     "word",
     [
-        "dcgan+augment=ada+modify=spectral_norm",
+        "dcgan+network=dcgan+augment=ada+modify=spectral_norm",
         "gan+penalty=lecam:0.3+penalty=historical_averaging:0.1+generator_penalty=path_length:2:3",
         "gan+augment=ada+discriminator_turns=2",
         "quick+labels=projection+balance=classes+accumulate=2+freeze=1+penalty=lecam:0.1",

@@ -22,6 +22,7 @@ from sparring.data.options import Reading
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.networks.growing import Growing
+from sparring.networks.modifiers import spectral_norm
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
 from sparring.schedule import Schedule, ends
@@ -361,16 +362,22 @@ def _refuse_single(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
 
 
 def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
-    """Batch norm makes an image's logit depend on its neighbours, which penalties of each image's gradient forbid."""
+    """Warns of batch norm where theory says no.
+
+    It makes an image's logit depend on its neighbours, which penalties of each image's gradient forbid, and it scales
+    anew what spectral norm has bounded.
+    """
     judged = {
         (player, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties if p.of.per_image
     }
-    for name in sorted({player for player, _ in judged} & set(players)):
-        penalties = sorted(penalty for player, penalty in judged if player == name)
-        if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in players[name].modules()):
-            warnings.warn(
-                f"the {name} has batch norm, so {' and '.join(penalties)} cannot mean what it says of single "
-                "images; build it without",
-                RecipeWarning,
-                stacklevel=3,
-            )
+    for name, network in sorted(players.items()):
+        if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+            continue
+        if penalties := sorted(penalty for player, penalty in judged if player == name):
+            _warn(f"the {name} has batch norm, so {' and '.join(penalties)} cannot mean what it says of single images")
+        if name == "discriminator" and spectral_norm in recipe.game_arguments.get("modifiers", ()):
+            _warn(f"the {name} has batch norm, which scales anew what spectral norm has bounded")
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(f"{sentence}; build it without", RecipeWarning, stacklevel=4)

@@ -212,6 +212,12 @@ def test_batch_norm_under_a_penalty_of_single_images_is_warned_of() -> None:
     recipe_named("r3gan+network=dcgan").bind((1, 16, 16), 0, 96, 1000)  # built without batch norm, without a word
 
 
+def test_batch_norm_over_spectral_norm_is_warned_of() -> None:
+    with pytest.warns(RecipeWarning, match="the discriminator has batch norm, which scales anew"):
+        recipe_named("dcgan+modify=spectral_norm").bind((1, 16, 16), 0, 96, 1000)
+    recipe_named("sngan").bind((1, 16, 16), 0, 96, 1000)  # its generator alone has batch norm
+
+
 def test_penalties_are_per_pack(devices: Devices) -> None:
     """R1 of a pack is half the squared gradient over all of its images, against autograd on D alone."""
     bound = fitted(recipe_named("gan+penalty=r1:1", width=8, batch=8).playing(packing=2))

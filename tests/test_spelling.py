@@ -32,6 +32,7 @@ WRONG = {
     "dcgan+augment=ada:60": "ada with a probability of 60 cannot be; give a number from 0 to 1",
     "dcgan+modify=spectral": "there is no modifier 'spectral'; did you mean 'spectral_norm'",
     "dcgan+packing=many": "'many' is no number",
+    "dcgan+augment=none:3": "no augmentation has no strength; write augment=none",
     "dcgan+packing=1.5": "packing of 1.5 cannot be; give a whole number",
     "dcgan+packing=inf": "packing of inf cannot be",
     "gan+foo=1": "there are: loss, width, layers, batch_norm, dropout, rate, batch, fakes_per_real, generator_batch, "
@@ -73,6 +74,10 @@ WRONG = {
     "gan+batch_norm=true+batch=1": "batch norm in the generator compares images, of which a turn has one",
     "gan+batch_norm=true+batch=8+accumulate=8": "batch norm in the generator compares images",
     "gan+batch_norm=true+batch=8+generator_batch=0.1": "batch norm in the generator compares images",
+    "stylegan+mixing=1.5": "mixing styles with a probability of 1.5 cannot be; give a number from 0 to 1",
+    "stylegan2+mixing=-0.1": "mixing styles with a probability of -0.1 cannot be",
+    "pix2pix+layers=-1": "-1 halvings cannot be; give 0 or more",
+    "esrgan+blocks=-3": "-3 blocks cannot be; give 0 or more",
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
     "dcgan+penalty=r1:-1": "a weight of -1.0",

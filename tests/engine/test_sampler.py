@@ -88,6 +88,12 @@ def test_truncation_is_the_cut_normal_distribution() -> None:
     torch.testing.assert_close(truncated(z, 50.0), z, atol=2e-5, rtol=1e-5)
 
 
+def test_batches_that_cannot_be() -> None:
+    for wrong in (0, -4):
+        with pytest.raises(UsageError, match=f"{wrong} images at a time cannot be; give a batch of 1 or more"):
+            spoken().sample(2, batch=wrong)
+
+
 def test_truncations_that_cannot_be() -> None:
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(UsageError, match="a truncation of"):

@@ -288,3 +288,5 @@ def test_sizes_that_no_network_has_are_refused() -> None:
         RRDBNet((3, 8, 8), scale=3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="a U-Net of 0 halvings cannot be; give 1 or more"):
         UNet((3, 8, 8), doublings=0)
+    with pytest.raises(UsageError, match="-1 blocks cannot be; give 0 or more"):
+        ResNetTranslator((3, 8, 8), blocks=-1)

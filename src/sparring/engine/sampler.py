@@ -250,8 +250,11 @@ def render(
     """A network's images of z `[n, z_dim]` and labels `[n]`: uint8 `[n, c, h, w]` (points: float32 `[n, 2, 1, 1]`).
 
     On the CPU. `truncation` is that of styles where the network has any, of z otherwise. Every batch has the same size
-    (the last one is filled up), so that an image does not depend on its neighbours.
+    (the last one is filled up), so that an image does not depend on its neighbours. Raises UsageError for a batch
+    below 1.
     """
+    if batch < 1:
+        raise UsageError(f"{batch} images at a time cannot be; give a batch of 1 or more")
     device = next(network.parameters()).device
     if truncation is not None and not isinstance(network, StyleBased):
         z = truncated(z, truncation)

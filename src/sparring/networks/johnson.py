@@ -19,6 +19,7 @@ from sparring.networks.layers import (
     begin_at_nothing,
     initialise_normal,
     norm_layer,
+    require_count,
     require_multiple,
 )
 
@@ -33,7 +34,7 @@ class ResNetTranslator(Translator):
     the paper does not use, is within a block. `upsample` is `transposed`, the paper's, or `nearest`, which leaves no
     pattern of pixels (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"). With `residual` the last layer
     begins at nothing, and what it makes is added to what is given, in place of a tanh (as DeblurGAN does, Kupyn et al.
-    2018, section 3.2); raises UsageError where channels are more or fewer.
+    2018, section 3.2); raises UsageError where channels are more or fewer, or blocks fewer than none.
     """
 
     multiple, least = 4, 2  # a block's border is reflected at a quarter of the size, where one pixel has no other
@@ -52,6 +53,7 @@ class ResNetTranslator(Translator):
     ) -> None:
         super().__init__()
         require_multiple(*shape[1:], self.multiple, least=self.least)
+        require_count(blocks, "blocks")
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         if residual and self.channels != self.given:
             raise UsageError("what is added to an image has its channels; leave residual out")

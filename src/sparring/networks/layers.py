@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-from sparring.errors import ShapeError
+from sparring.errors import ShapeError, UsageError
 
 __all__ = [
     "ConvDown",
@@ -29,6 +29,8 @@ __all__ = [
     "noise_like",
     "norm_layer",
     "pyramid",
+    "require_count",
+    "require_mixing",
     "require_multiple",
     "two_styles",
     "widths_of",
@@ -133,6 +135,18 @@ class LayeredDiscriminator(nn.Module, ABC):
 def noise_like(z: Tensor, kind: str) -> Tensor:
     """Other noise in place of z, of its kind (`normal` or `uniform`, U(-1, 1)), from the default generator."""
     return torch.rand_like(z) * 2 - 1 if kind == "uniform" else torch.randn_like(z)
+
+
+def require_count(number: int, what: str) -> None:
+    """Raises UsageError for fewer than none."""
+    if number < 0:
+        raise UsageError(f"{number} {what} cannot be; give 0 or more")
+
+
+def require_mixing(mixing: float) -> None:
+    """Raises UsageError for what is no probability of two styles."""
+    if not 0 <= mixing <= 1:
+        raise UsageError(f"mixing styles with a probability of {mixing} cannot be; give a number from 0 to 1")
 
 
 def two_styles(first: Tensor, second: Tensor, layers: int, share: float) -> Tensor:

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import ShapeError
-from sparring.networks.layers import LayeredDiscriminator, Verdict, initialise_normal, norm_layer, widths_of
+from sparring.networks.layers import (
+    LayeredDiscriminator,
+    Verdict,
+    initialise_normal,
+    norm_layer,
+    require_count,
+    widths_of,
+)
 
 __all__ = ["PatchDiscriminator"]
 
@@ -24,7 +31,7 @@ class PatchDiscriminator(LayeredDiscriminator):
     `layers` halvings and two more layers, all of 4x4 kernels: with 3, the paper's, a logit sees 70x70 pixels. The first
     has `width` channels, each further one twice as many, at most 8 x width. A pair of images, as the paper has it, is
     one image of the channels of both. Penalties of each image's gradient want no batch norm. Raises ShapeError if an
-    image is too small for a single patch.
+    image is too small for a single patch, UsageError for fewer halvings than none.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ def _conv(inputs: int, outputs: int, *, stride: int = 1, bias: bool = True) -> n
 
 def _require_patch(shape: tuple[int, int, int], layers: int) -> None:
     """Two pixels are lost after all halvings, and one is to be left."""
+    require_count(layers, "halvings")
     _, height, width = shape
     least = 3 * 2**layers
     if min(height, width) >= least:

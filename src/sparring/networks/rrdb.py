@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, UpConv, begin_at_nothing
+from sparring.networks.layers import Translator, UpConv, begin_at_nothing, require_count
 
 __all__ = ["RRDBNet"]
 
@@ -26,7 +26,7 @@ class RRDBNet(Translator):
     doubling for every factor of 2 in `scale`; the paper has 4. With `unit` the weights are those of a network of images
     in [0, 1], as the authors' are: what is given is brought there, what is made back to [-1, 1]. With `residual` the
     last layer begins at nothing, and what it makes is added to the bicubic enlargement, which theirs have not. Raises
-    UsageError for another scale.
+    UsageError for another scale and fewer blocks than none.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class RRDBNet(Translator):
         self.given, self.channels = shape[0], shape[0] if channels is None else channels
         if scale not in (1, 2, 4):
             raise UsageError(f"images cannot be enlarged {scale} times; give a scale of 1, 2 or 4")
+        require_count(blocks, "blocks")
         if residual and (unit or self.channels != self.given):
             raise UsageError("what is added to an enlarged image has its channels and its range; leave residual out")
         self.scale, self.unit, self.residual = scale, unit, residual

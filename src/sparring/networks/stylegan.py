@@ -16,7 +16,7 @@ from torch.nn.functional import instance_norm
 from sparring.networks import progan
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, painted
-from sparring.networks.layers import StyleBased, noise_like, pyramid, two_styles, widths_of
+from sparring.networks.layers import StyleBased, noise_like, pyramid, require_mixing, two_styles, widths_of
 from sparring.networks.progan import UpEqualConv, leaky
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -68,6 +68,7 @@ class Generator(Growing, StyleBased):
     `width` is the number of channels next to the full image, doubling towards the base, at most `most`. In training
     each image has, with probability `mixing`, two styles that change at a random layer in use, noise is drawn anew, and
     images have the size of the level (see `growing`); in evaluation noise is that of the buffers.
+    Raises UsageError for a `mixing` that is no probability.
     """
 
     takes_labels = True
@@ -86,6 +87,7 @@ class Generator(Growing, StyleBased):
     ) -> None:
         sizes = pyramid(shape)
         super().__init__(sizes.doublings)
+        require_mixing(mixing)
         self.classes, self.z_dim, self.z_kind, self.mixing = classes, z_dim, z_kind, mixing
         widths = widths_of(width, most, sizes.doublings)[::-1]
         self.mapping = Mapping(z_dim, classes, z_dim, layers=mapping_layers)

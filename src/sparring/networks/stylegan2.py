@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
-from sparring.networks.layers import StyleBased, Verdict, noise_like, pyramid, two_styles, widths_of
+from sparring.networks.layers import StyleBased, Verdict, noise_like, pyramid, require_mixing, two_styles, widths_of
 from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -60,7 +60,7 @@ class Generator(StyleBased):
     `width` is the number of channels next to the image, doubling towards the base, at most `most`. In training each
     image has, with probability `mixing`, two styles that change at a random layer, and noise is drawn anew; in
     evaluation noise is that of the buffers. `architecture` is `skip` (every level adds to the image, the paper's),
-    `residual` or `plain`.
+    `residual` or `plain`. Raises UsageError for a `mixing` that is no probability.
     """
 
     takes_labels = True
@@ -82,6 +82,7 @@ class Generator(StyleBased):
         super().__init__()
         sizes = pyramid(shape)
         w_dim = w_dim or z_dim
+        require_mixing(mixing)
         self.classes, self.z_dim, self.z_kind, self.mixing = classes, z_dim, z_kind, mixing
         widths = widths_of(width, most, sizes.doublings)[::-1]
         self.mapping = Mapping(z_dim, classes, w_dim, layers=mapping_layers)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from sparring import recipes
@@ -25,6 +26,14 @@ from sparring.engine.checkpoint import checkpoints
 from test_command import KILL_IN_A_SAVE, newest_name, newest_seen, start, wait_for_checkpoint
 
 CALLS = ["open", "write", "fsync", "close", "replace"]
+TOYS = {
+    "cyclegan": "--layers 1 --blocks 1",
+    "esrgan": "--size 32 --layers 1 --blocks 1 --growth 4",
+    "pix2pix": "--layers 1",
+    "vqgan": "--layers 1 --blocks 1 --halvings 2 --codes 16 --dim 4 --begin 0.1",
+    "vqgan_prior": "--depth 1 --heads 2",
+}
+"""What makes games of images small."""
 
 
 def main() -> None:
@@ -35,9 +44,9 @@ def main() -> None:
     dice, killed, inside, wrong, runs = random.Random(options.seed), 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        data = root / "noise.npz"
-        np.savez(data, images=np.random.default_rng(0).integers(0, 256, (400, 8, 8), dtype=np.uint8))
-        wholes = {name: _whole(name, data, root) for name in recipes.__all__}
+        _make_noise(root)
+        words = {name: _words(name, root) for name in recipes.__all__}
+        wholes = {name: _whole(words[name], root / f"whole-{name}") for name in recipes.__all__}
         while killed < options.kills:
             name = recipes.__all__[runs % len(recipes.__all__)]
             out = root / f"run-{runs}"
@@ -45,10 +54,10 @@ def main() -> None:
             while not _finished(out, wholes[name]):
                 if killed < options.kills and dice.random() < 0.9:
                     in_a_save = dice.random() < 0.4
-                    killed += _kill(name, data, out, dice, in_a_save=in_a_save)
+                    killed += _kill(words[name], out, dice, in_a_save=in_a_save)
                     inside += in_a_save
                 else:
-                    _run(name, data, out)
+                    _run(words[name], out)
             same = newest_name(out) == wholes[name]
             wrong += not same
             print(f"{name}: {killed} kills so far, {inside} aimed inside a save, {wrong} runs differ", flush=True)
@@ -56,32 +65,53 @@ def main() -> None:
     sys.exit(wrong > 0)
 
 
-def _words(name: str, data: Path, out: Path) -> list[str]:
-    if (out / "recipe.json").exists():
-        return ["train", "--resume", "--out", str(out), "--threads", "1", "--progress", "none"]
-    small = ["--width", "8", "--batch", "8", "--images", "4000", "--threads", "1", "--progress", "none"]
-    return ["train", str(data), "--recipe", name, *small, "--out", str(out)]
+def _make_noise(root: Path) -> None:
+    """Labelled images, and two folders of images that are pairs, kinds or photos, as a game likes."""
+    source = np.random.default_rng(0)
+    np.savez(
+        root / "noise.npz",
+        images=source.integers(0, 256, (400, 8, 8), dtype=np.uint8),
+        labels=source.integers(0, 3, 400),
+    )
+    for kind in ("A", "B"):
+        (root / "noise" / kind).mkdir(parents=True)
+        for k in range(100):
+            pixels = source.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / "noise" / kind / f"{k:03}.png")
 
 
-def _run(name: str, data: Path, out: Path) -> None:
-    process = start(*_words(name, data, out))
+def _words(name: str, root: Path) -> list[str]:
+    """What begins a small run; `vqgan_prior` comes after `vqgan`, whose run it takes."""
+    data = root / ("noise" if name in TOYS else "noise.npz")
+    codec = ["--codec", str(root / "whole-vqgan")] if name == "vqgan_prior" else []
+    small = ["--width", "8", "--batch", "8", "--images", "4000", *TOYS.get(name, "").split(), *codec]
+    return ["train", str(data), "--recipe", name, *small]
+
+
+def _start_or_resume(words: list[str], out: Path) -> list[str]:
+    begun = (out / "recipe.json").exists()
+    return [*(["train", "--resume"] if begun else words), "--out", str(out), "--threads", "1", "--progress", "none"]
+
+
+def _run(words: list[str], out: Path) -> None:
+    process = start(*_start_or_resume(words, out))
     _, err = process.communicate()
     if process.returncode:
         raise SystemExit(err)
 
 
-def _whole(name: str, data: Path, root: Path) -> str:
-    _run(name, data, root / f"whole-{name}")
-    return newest_name(root / f"whole-{name}")
+def _whole(words: list[str], out: Path) -> str:
+    _run(words, out)
+    return newest_name(out)
 
 
 def _finished(out: Path, whole: str) -> bool:
     return bool(checkpoints(out / "checkpoints")) and newest_seen(out) == int(whole.split("-")[1])
 
 
-def _kill(name: str, data: Path, out: Path, dice: random.Random, *, in_a_save: bool) -> bool:
+def _kill(words: list[str], out: Path, dice: random.Random, *, in_a_save: bool) -> bool:
     """One kill; False where the command had ended before."""
-    words = _words(name, data, out)
+    words = _start_or_resume(words, out)
     if in_a_save:
         process = start(dice.choice(CALLS), dice.randint(1, 3), *words, code=KILL_IN_A_SAVE)
     else:

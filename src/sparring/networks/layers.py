@@ -79,7 +79,7 @@ class StyleBased(nn.Module, ABC):
 
     @abstractmethod
     def truncated(self, styles: Tensor, psi: float) -> Tensor:
-        """Styles drawn towards their mean: at 1 they stay, at 0 all are the mean (Karras et al. 2019, appendix B)."""
+        """Styles drawn towards their mean: at 1 they stay, at 0 those drawn are it (Karras et al. 2019, appendix B)."""
 
     @abstractmethod
     def style_weights(self, layer: int) -> Tensor:

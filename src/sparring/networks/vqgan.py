@@ -1,4 +1,4 @@
-"""VQGAN's codec: images as maps of codes, three to six halvings smaller, and back (Esser et al. 2021, section 3.1).
+"""VQGAN's codec: images as maps of codes, some halvings smaller, and back (Esser et al. 2021, section 3.1).
 
 Layers are those of the authors' code, which are the U-Net's of Ho et al. 2020 without its skips and its clock.
 """

@@ -31,8 +31,8 @@ class AdversarialLoss:
     The two tensors broadcast: `[n]` with `[n]` gives `[n]`; where a game has more fakes than reals it passes
     `[n, 1]` and `[1, m]`, whose mean over all pairs is the same expectation.
 
-    `pairing` is `none`; `pair` when every fake is compared with a real (the engine draws fresh reals in G's turn);
-    `average` when each side is compared with the other's mean, which the game subtracts beforehand.
+    `pairing` is `none`; `pair` when every fake is compared with a real; `average` when each side is compared with the
+    other's mean, which the game subtracts beforehand. For both, G's turn is shown reals as well.
     `boundary` is the logit that separates real from fake, None where logits have no origin.
     `logistic` says whether sigmoid(logit) is a probability.
     """

@@ -48,15 +48,16 @@ def r3gan(
     Parameters
     ----------
     width
-        Channels of the stages up to 32 px; the paper has 768, the default is 32, on the scale of a CPU.
+        Channels of the stages up to 32 px; the paper has 768, the default is 32, on the scale of a CPU. Of points,
+        units of perceptrons, by default 128.
     blocks
         Residual blocks of a stage.
     gamma
         Weight of both penalties at the start; it falls to a tenth. By default fitted to the data's shape.
     rate
-        Adam's learning rate at the start; it falls to a quarter, on points to a twentieth.
+        Adam's learning rate at the start, by default 1e-3; it falls to a quarter, on points to a twentieth.
     batch
-        Reals of a round.
+        Reals of a round; by default 32, of points 128.
     every
         Compute the penalties in one round of so many, weighted up; the paper computes them in every round.
     mirror

@@ -51,14 +51,14 @@ def quick(
     Parameters
     ----------
     width
-        Channels of both players next to the image.
+        Channels of both players next to the image; of points, perceptrons have four times as many units.
     gamma
         Weight of both penalties.
     rate
         Adam's learning rate at the start; it falls to a twentieth along half a cosine. By default 4e-3 up to 32 pixels,
         less in proportion to the pixels beyond, and 1e-3 for points.
     batch
-        Reals of a round; by default 8, then 16 after a tenth of the run and 32 after half of it.
+        Reals of a round; by default 8, then 16 after a tenth of the run and 32 after half of it; of points 128.
     every
         Compute the penalties in one round of so many, weighted up.
     mirror

@@ -76,7 +76,7 @@ def _make_noise(root: Path) -> None:
     for kind in ("A", "B"):
         (root / "noise" / kind).mkdir(parents=True)
         for k in range(100):
-            pixels = source.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            pixels = source.integers(0, 256, (32, 32), dtype=np.uint8)  # grey, for the smallest perceptual loss
             Image.fromarray(pixels).save(root / "noise" / kind / f"{k:03}.png")
 
 

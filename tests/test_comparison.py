@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from sparring import comparison
 from sparring.cli import main
-from sparring.comparison import Comparison, Difference, Setting, as_markdown, compare
+from sparring.comparison import Comparison, Difference, Setting, _differences, as_markdown, compare
+from sparring.data.loader import Loader
 from sparring.engine.checkpoint import save
+from sparring.engine.sampler import TrainedGenerator
+from sparring.engine.state import State
 from sparring.errors import UsageError
 
 TINY = Setting(data="ring8", images=600)
@@ -124,16 +128,91 @@ def test_verdicts() -> None:
     assert "3 pairs cannot give a p below 0.25" in few.sentence()
 
 
+@pytest.mark.parametrize(
+    ("measure", "less"), [("modes", "worse"), ("near", "worse"), ("KL", "better"), ("fid", "better"), ("kid", "better")]
+)
+def test_a_verdict_knows_which_way_a_measure_is_better(measure: str, less: str) -> None:
+    below = Difference(measure, "a", "b", (2.0, 1.0), -1.0, -1.5, -0.5, 1 / 32, 6)
+    above = replace(below, gap=1.0, low=0.5, high=1.5)
+    more = {"worse": "better", "better": "worse"}[less]
+    assert below.sentence().startswith(f"{measure}: b is {less} than a (-1 [-1.5, -0.5]")
+    assert above.sentence().startswith(f"{measure}: b is {more} than a (+1 [0.5, 1.5]")
+
+
 def test_images_are_scored_by_features(folder: Path) -> None:
     found = compare(["gan"], setting=Setting(images=200, subset=50, n=200), seeds=[0], say=silent)
     assert set(found.trials[0]["values"]) == {"fid", "kid"}
     assert "| `gan` | 0 |" in as_markdown(found)
 
 
+def test_differences_from_the_first_recipe_by_hand() -> None:
+    """Gaps of -1..-6, mean -3.5, variance 3.5: 2 of 64 ways of their signs are as extreme, and of two measures twice.
+
+    Student's t with 5 degrees of freedom is 2.571 in every table. The other measure never differs: p is 1.
+    """
+    values = {"a": {"fid": [10.0, 11, 12, 13, 14, 15], "near": [0.5] * 6}, "b": {"fid": [9.0] * 6, "near": [0.5] * 6}}
+    done = {
+        (word, seed): {"values": {name: numbers[seed] for name, numbers in of.items()}}
+        for word, of in values.items()
+        for seed in range(6)
+    }
+    fid, near = _differences(["a", "b"], range(6), done)
+    assert (fid.measure, fid.first, fid.second, fid.means) == ("fid", "a", "b", (12.5, 9.0))
+    assert fid.gap == pytest.approx(-3.5)
+    assert (fid.high - fid.gap, fid.gap - fid.low) == pytest.approx((2.571 * (3.5 / 6) ** 0.5,) * 2, rel=5e-3)
+    assert (fid.p, fid.pairs, fid.tests) == (pytest.approx(2 * 2 / 64), 6, 2)
+    assert (near.measure, near.gap, near.p, near.tests) == ("near", 0.0, 1.0, 2)
+    (turned, _) = _differences(["b", "a"], range(6), done)
+    assert (turned.gap, turned.means, turned.p) == (pytest.approx(3.5), (9.0, 12.5), fid.p)
+
+
 def test_many_measures_are_corrected_for() -> None:
     """Six pairs and two measures: the least p of 1/32 is doubled, and the sentence says that it cannot be smaller."""
     found = Difference("fid", "a", "b", (20.0, 10.0), -10.0, -12.0, -8.0, 2 / 32, 6, tests=2)
     assert "6 pairs cannot give a p below 0.062" in found.sentence()
+
+
+def test_a_training_has_its_seed_its_subset_and_scores_on_reals_that_it_never_saw(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 240 greys, each with a number of its own, 24 are held out, and both seeds are to see the same 50 others.
+
+    What is trained here ends with weights of -1, and 0.25 on average; the training of seed 3 diverged.
+    """
+    np.savez(folder / "set.npz", images=np.arange(240, dtype=np.uint8)[:, None, None].repeat(16, 1).repeat(16, 2))
+    setting = Setting(data=str(folder / "set.npz"), images=64, subset=50, n=30, features="grey28")
+    seeds: list[int] = []
+    trained: list[list[int]] = []
+    scored: list[tuple[list[int], set[float]]] = []
+
+    def play(bound: object, loader: Loader, state: State, *_: object, **__: object) -> bool:
+        seeds.append(state.seed)
+        trained.append(loader.draw(0, len(loader), slice(None))[0][:, 0, 0, 0].tolist())
+        player = state.players["generator"]
+        assert player.average is not None
+        for network, number in ((player.network, -1.0), (player.average, 0.25)):
+            for tensor in network.state_dict().values():
+                tensor.fill_(number)
+        return state.seed != 3
+
+    def evaluate(generator: TrainedGenerator, reals: Tensor, *, n: int, **_: object) -> tuple[()]:
+        assert n == 30
+        (bias, *_) = [tensor for name, tensor in generator.network.named_parameters() if name.endswith("bias")]
+        scored.append((reals[:, 0, 0, 0].tolist(), set(bias.tolist())))
+        return ()
+
+    monkeypatch.setattr(comparison, "play", play)
+    monkeypatch.setattr(comparison, "evaluate", evaluate)
+    found = compare(["gan"], setting=setting, seeds=[3, 4], say=silent)
+    assert seeds == [3, 4]
+    assert len(set(trained[0])) == 50
+    assert sorted(trained[0]) == sorted(trained[1])
+    assert trained[0] != trained[1]
+    for reals, weights in scored:
+        assert len(set(reals)) == 24
+        assert not set(reals) & set(trained[0])
+        assert weights == {0.25}
+    assert [trial["diverged"] for trial in found.trials] == [True, False]
 
 
 def test_what_cannot_be_compared() -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from conftest import noise_loader
 from sparring import trials
+from sparring.data.loader import Loader
 from sparring.engine.checkpoint import newest, read
 from sparring.engine.devices import Devices
 from sparring.engine.signals import StopRequest
 from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, Interrupted, UsageError
+from sparring.recipe import BoundRecipe
 from sparring.recipes import gan
 from sparring.trials import Journal, check, play, side_by_side
 
@@ -172,6 +176,36 @@ def test_a_trial_goes_on_where_one_of_other_data_had_been_farther(
     assert found is not None
     assert found.seen == 32
     assert read(found)[1]["recipe"].endswith(" these")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_training_that_diverges_says_so_and_leaves_nothing(
+    kept: bool, folder: Path, devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One weight that is no number: the first turn has no loss, and such a state is never one to go on from."""
+    monkeypatch.setattr(trials, "_SECONDS_BETWEEN_SAVES", -1)  # after every round
+    keep = folder if kept else None
+    assert play(*poisoned(devices), devices, until=80, about="", keep=keep) is False
+    assert not list(folder.iterdir())
+
+
+def test_a_signal_saves_no_training_that_diverges(
+    folder: Path, devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = StopRequest()
+    request.signal = signal.SIGTERM
+    monkeypatch.setattr(trials, "listening", lambda: nullcontext(request))
+    with pytest.raises(Interrupted):
+        play(*poisoned(devices), devices, until=80, about="", keep=folder)
+    assert not list(folder.iterdir())
+
+
+def poisoned(devices: Devices) -> tuple[BoundRecipe, Loader, State]:
+    """What is played, with a weight of the generator that is no number."""
+    bound = gan(width=4, batch=8).bind((2, 1, 1), 0, images=64, budget=1000)
+    state = State(bound, seed=0, device=devices.device)
+    next(iter(state.players["generator"].parameters.values())).detach().flatten()[0] = math.nan
+    return bound, noise_loader((2, 1, 1)), state
 
 
 def test_a_seed_is_played_once() -> None:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from sparring.data import open_data
+from sparring.cli import main
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import Round, batch_at, rounds
 from sparring.engine.signals import StopRequest
-from sparring.errors import DataError, DiskError, FileUnusableError, Interrupted, UsageError
+from sparring.errors import DiskError, FileUnusableError, Interrupted, UsageError
 from sparring.metrics.modes import ModeCount
-from sparring.modes import PROTOCOLS, SETS, run_modes
+from sparring.modes import PROTOCOLS, SETS, Protocol, benchmark, run_modes
 from sparring.modes.benchmark import protocol_of
-from sparring.modes.digits import StackedDigits, modes_of
 from sparring.modes.protocols import rebased
 from sparring.modes.table import Mean, as_markdown, summarise
 from sparring.modes.trial import Trial, _lasting, play_trial
@@ -37,8 +35,8 @@ def silent(text: str) -> None:
     """Nobody listens."""
 
 
-def trial(word: str, seed: int, captured: int, near: float) -> Trial:
-    return Trial("ring8", "quick", word, seed, 10, ModeCount(8, captured, near, 1.0, 0.1), 1.0)
+def trial(word: str, seed: int, captured: int, near: float, divergence: float = 0.1) -> Trial:
+    return Trial("ring8", "quick", word, seed, 10, ModeCount(8, captured, near, 1.0, divergence), 1.0)
 
 
 def test_trials_are_kept_and_not_played_again(folder: Path) -> None:
@@ -129,6 +127,57 @@ def test_a_signal_saves_a_trial_that_goes_on(
     assert replace(after, seconds=0.0).to_json() == replace(whole, seconds=0.0).to_json()
 
 
+@pytest.mark.parametrize(("data", "digits", "rounds"), [("ring8", None, 7), ("stacked-mnist", "digits.npz", None)])
+def test_a_process_of_its_own_plays_the_trial_that_was_asked_for(
+    data: str,
+    digits: str | None,
+    rounds: int | None,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And keeps it in the very folder that is removed once it is noted: a command says all that a trial depends on."""
+    played: list[tuple[object, ...]] = []
+    told: list[tuple[int, int]] = []
+
+    def play(
+        data: str, protocol: Protocol, word: str, seed: int, _: Devices, *, digits: str | None, keep: Path
+    ) -> tuple[Trial, None]:
+        keep.mkdir(parents=True)
+        played.append((data, protocol, word, seed, digits))
+        return Trial(data, protocol.name, word, seed, 10, ModeCount(8, 8, 1.0, 1.0, 0.1), 1.0), None
+
+    def beside(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) -> Iterator[Any]:
+        told.append((jobs, threads))
+        for words in commands:
+            with pytest.raises(SystemExit):
+                main([*words, "--json"])
+            assert len(list((folder / "unfinished").iterdir())) == 1
+            yield json.loads(capsys.readouterr().out)
+
+    monkeypatch.setattr(benchmark, "play_trial", play)
+    monkeypatch.setattr(benchmark, "side_by_side", beside)
+    monkeypatch.setattr(benchmark, "control", lambda *_, **__: None)
+    words = ["gan", "pacgan+packing=3"]
+    found = run_modes(
+        data,
+        words,
+        protocol="own",
+        rounds=rounds,
+        seeds=[3, 4],
+        out=folder,
+        digits=digits,
+        jobs=2,
+        threads=3,
+        say=silent,
+    )
+    wanted = [(word, seed) for seed in (3, 4) for word in words]
+    assert told == [(2, 3)]
+    assert played == [(data, protocol_of(data, "own", rounds), *pair, digits) for pair in wanted]
+    assert [(trial.recipe, trial.seed) for trial in found.trials] == wanted
+    assert not (folder / "unfinished").exists()
+
+
 def test_a_trial_begins_with_weights_that_its_recipe_is_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of a run that is gone, which is said; without them it would count the modes of something else."""
     given = {"generator": Given(str(folder / "gone"), "generator", "0" * 16)}
@@ -175,26 +224,6 @@ def test_every_set_has_every_protocol() -> None:
         protocol_of("ring8", "quick", -1)
 
 
-def test_stacked_digits(folder: Path) -> None:
-    """Triples of digits, known by their labels; the shipped classifier reads a colour at a time."""
-    random = np.random.default_rng(0)
-    np.savez(
-        folder / "digits.npz",
-        images=random.integers(0, 256, (200, 28, 28), dtype=np.uint8),
-        labels=np.arange(200) % 10,
-    )
-    digits = open_data(folder / "digits.npz")
-    stacked = StackedDigits(digits, seed=3, count=500)
-    images, modes = stacked.images(torch.arange(500)), stacked.modes(torch.arange(500))
-    assert images.shape == (500, 3, 28, 28)
-    assert torch.equal(images[7], StackedDigits(digits, seed=3, count=500).images(torch.tensor([7]))[0])
-    assert int(modes.min()) >= 0
-    assert 350 < len(modes.unique()) < 420  # 500 draws of 1,000: 1000 (1 - e^-1/2) = 393
-    assert int(modes_of(images[:9]).max()) < 1000
-    with pytest.raises(DataError, match="not a set of grey digits"):
-        StackedDigits(open_data("ring8", count=100), seed=0)
-
-
 def test_intervals_and_tests_by_hand() -> None:
     """Six of ten modes against eight, five seeds each: one way of 252 is as extreme, three measures are corrected."""
     trials = [trial("gan", k, 6 - k % 2, 0.5) for k in range(5)] + [trial("pacgan", k, 8, 0.5) for k in range(5)]
@@ -209,6 +238,21 @@ def test_intervals_and_tests_by_hand() -> None:
     assert "modes (p 0.012)" in table
     assert "98.89 %" in table
     assert "Lin et al. 2018" in table
+
+
+@pytest.mark.parametrize(("gan", "pacgan", "p"), [(0.5, 0.1, 3 / 252), (0.1, 0.5, 1.0)])
+def test_less_divergence_is_better(gan: float, pacgan: float, p: float) -> None:
+    """Five seeds against five that differ in nothing else: one way of 252, of three measures, or every way."""
+    trials = [trial(word, k, 8, 0.5, kl) for word, kl in (("gan", gan), ("pacgan", pacgan)) for k in range(5)]
+    _, row = summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, None).rows
+    assert row.better == {"captured": 1.0, "near": 1.0, "divergence": pytest.approx(p)}
+
+
+def test_samples_of_which_none_is_near_diverge_as_far_as_a_single_mode() -> None:
+    """KL of one mode of eight from all of them is log 8."""
+    trials = [trial("gan", k, 0, 0.0, math.nan) for k in range(2)]
+    (row,) = summarise("ring8", PROTOCOLS["ring8"]["quick"], trials, None).rows
+    assert row.means["divergence"] == Mean(*[pytest.approx(math.log(8))] * 3)
 
 
 def test_no_evidence_is_said() -> None:

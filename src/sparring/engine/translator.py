@@ -126,7 +126,7 @@ def exhibited(
 def side_by_side(columns: Sequence[Tensor]) -> Tensor:
     """Columns of images `[n, ...]` of several sizes and channels, row by row: uint8 `[n k, c, h, w]` of the largest.
 
-    Smaller ones are enlarged as they are, grey ones repeated.
+    Smaller ones are enlarged as they are, grey ones repeated; what has no alpha is opaque beside what has.
     """
     channels = max(column.shape[1] for column in columns)
     size = max(column.shape[2] for column in columns), max(column.shape[3] for column in columns)
@@ -134,7 +134,7 @@ def side_by_side(columns: Sequence[Tensor]) -> Tensor:
     for column in columns:
         enlarged = column if column.shape[2:] == size else interpolate(column, size=size, mode="nearest")
         if enlarged.shape[1] == 1:
-            enlarged = enlarged.expand(-1, channels, -1, -1)
+            enlarged = enlarged.expand(-1, min(channels, 3), -1, -1)  # grey is a colour, and no alpha
         opaque = enlarged.new_full((len(column), channels - enlarged.shape[1], *size), 255)
         alike.append(torch.cat([enlarged, opaque], 1))
     return torch.stack(alike, 1).flatten(0, 1)

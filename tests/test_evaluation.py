@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from sparring.chance import latents
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, ShapeError, UsageError
-from sparring.evaluation import evaluate, sentence
+from sparring.evaluation import _visible, evaluate, sentence
 from sparring.pictures import to_uint8
 
 
@@ -29,6 +30,19 @@ class Blobs(nn.Module):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         place = torch.stack([10.0 * labels, 7.0 * (labels == 2)], 1)
         return (z + place)[:, :, None, None]
+
+
+class Point(nn.Module):
+    """Points around the origin, a twentieth as wide as z."""
+
+    z_dim, z_kind = 2, "normal"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.05))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (self.weight * z)[:, :, None, None]
 
 
 class Greys(nn.Module):
@@ -84,6 +98,34 @@ def test_a_seed_shows_the_class_that_sampling_gives_it(seed: int, monkeypatch: p
     )
     evaluate(generator, images, labels=labels, metrics=("fid",), n=90, per_class=True, seed=seed)
     assert torch.equal(torch.cat(asked)[:90], generator.labels(90, seed))
+
+
+def test_the_generated_are_held_against_the_reals_and_not_the_other_way_round() -> None:
+    """Fakes in the middle of wide reals all look real, and show next to nothing of them."""
+    wide = torch.randn(400, 2, 1, 1, generator=torch.Generator().manual_seed(0))
+    precision, recall = evaluate(TrainedGenerator(Point()), wide, metrics="pr", n=300)
+    assert (precision.name, recall.name) == ("precision", "recall")
+    assert (precision.protocol["real"], precision.protocol["fake"]) == (400, 300)
+    assert precision.value > 0.95
+    assert recall.value < 0.1
+
+
+def test_the_images_of_the_seeds_that_were_asked_for_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 7 with three images is seeds 7, 8 and 9, whose z depend on nothing else."""
+    generator, drawn = TrainedGenerator(Point()), []
+    monkeypatch.setattr(generator.network, "forward", lambda z: drawn.append(z) or Point.forward(generator.network, z))
+    (score,) = evaluate(generator, reals((9, 0, 0))[0], metrics="fid", n=3, seed=7)
+    assert score.protocol["seed"] == 7
+    assert torch.equal(torch.cat(drawn)[:3], latents([7, 8, 9], 2))
+
+
+def test_transparent_pixels_are_seen_over_white() -> None:
+    """By hand: of a fifth (51 of 255) 10 / 5 + 255 * 4 / 5 = 206, of 64 (640 + 255 * 191) / 255 = 193.5 and more."""
+    alphas = torch.tensor([0, 51, 64, 255], dtype=torch.uint8)
+    colours = torch.tensor([10, 20, 30], dtype=torch.uint8).expand(4, 3)
+    seen = _visible(torch.cat([colours, alphas[:, None]], 1)[:, :, None, None])[:, :, 0, 0]
+    assert seen.tolist() == [[255, 255, 255], [206, 208, 210], [194, 196, 199], [10, 20, 30]]
+    assert seen.dtype == torch.uint8
 
 
 def test_classes_that_cannot_be_compared() -> None:

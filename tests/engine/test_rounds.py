@@ -278,6 +278,13 @@ def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder:
     assert not list(folder.glob(".tmp-*"))
 
 
+def test_a_checkpoint_is_never_pruned_by_its_own_save(folder: Path) -> None:
+    """Beside three that have seen more, which another run may have left, the oldest of those goes."""
+    for seen in (100, 200, 300, 50):
+        save(folder, {"weight": torch.zeros(1)}, {"seen": seen})
+    assert [c.seen for c in checkpoints(folder)] == [300, 200, 50]
+
+
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
 def test_a_full_disk_loses_nothing(call: str, devices: Devices, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno

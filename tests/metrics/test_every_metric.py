@@ -69,6 +69,26 @@ def test_the_floor_of_real_images(metric: Metric) -> None:
         real_against_real(metric, seen(150, 1), fakes=76)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_floor_draws_fakes_from_the_reals_which_are_compared_with_the_others(seed: int) -> None:
+    """Rows with a number each: 8 of 20 play the fakes, which ones is the seed's, and nobody is on both sides."""
+    sides: list[tuple[list[float], list[float]]] = []
+
+    def measure(real: Features, fake: Features) -> tuple[()]:
+        sides.append((real.values[:, 0].tolist(), fake.values[:, 0].tolist()))
+        return ()
+
+    rows = Features(torch.arange(20.0)[:, None])
+    for asked in (seed, seed, seed + 1):
+        real_against_real(Metric("sides", measure), rows, fakes=8, seed=asked)
+    (rest, played), again, other = sides
+    assert (len(rest), len(played)) == (12, 8)
+    assert sorted(rest + played) == list(range(20))
+    assert set(played) not in (set(range(8)), set(range(12, 20)))
+    assert again == (rest, played)
+    assert set(other[1]) != set(played)
+
+
 def test_an_unknown_metric_is_named() -> None:
     assert metric_named("kid").name == "kid"
     with pytest.raises(UsageError, match="did you mean 'fid'"):

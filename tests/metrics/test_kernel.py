@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
 from sparring.errors import DataError, UsageError
 from sparring.features import Features
@@ -54,6 +54,16 @@ def test_the_interval_is_the_jackknife_over_images() -> None:
     )
     (score,) = kernel_distance(Features(x), Features(y), subsets=2)  # each is everything, so there is no other error
     assert (score.high - score.value) / 1.959964 == pytest.approx(expected**0.5, rel=1e-6)
+
+
+def test_the_interval_contains_the_error_of_averaging_few_subsets() -> None:
+    """Beside the jackknife's variance, that of the estimates (torch-fidelity's) over their number."""
+    x, y = draw(60, 8, 7), draw(60, 8, 8, scale=1.2)
+    theirs = kid_features_to_metric(y, x, kid_subsets=4, kid_subset_size=20, rng_seed=7, verbose=False)
+    (few,) = kernel_distance(Features(x), Features(y), subsets=4, subset_size=20, subset_seed=7)
+    (whole,) = kernel_distance(Features(x), Features(y), subsets=4)  # each is everything: the jackknife's alone
+    few_error, whole_error = ((score.high - score.value) / 1.959964 for score in (few, whole))
+    assert few_error**2 - whole_error**2 == pytest.approx(theirs[KEY_METRIC_KID_STD] ** 2 / 4, rel=1e-5)
 
 
 def test_unbiased_and_covered_where_there_is_no_difference() -> None:

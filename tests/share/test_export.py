@@ -18,9 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
+from share.conftest import tiny
 from sparring import recipes
 from sparring.engine.rundir import Run
 from sparring.errors import DiskError, FileUnusableError, SparringError, UsageError
+from sparring.recipes.changes import labels
 from sparring.share import export as export_module
 from sparring.share.export import export
 from sparring.share.load import load
@@ -85,10 +87,27 @@ def test_the_script_needs_torch_and_safetensors_only(run, tmp_path):
     assert torch.equal(drawn(tmp_path / "drawn"), run.generator.sample(70, seed=7))
 
 
+@pytest.mark.parametrize(("style_based", "asked"), [(False, "bee"), (True, "2")])
+def test_the_script_draws_the_class_and_the_truncation_asked_for(make_run, tmp_path, monkeypatch, style_based, asked):
+    """By its name, with z that is cut off; by its number, with styles that are drawn together."""
+    run = make_run(tmp_path / "run", labels(tiny("stylegan2"), "projection") if style_based else tiny("cgan"))
+    words = ["--class", asked, "--truncation", "0.5", "--seed", "7", "-n", "3", "--out", str(tmp_path / "drawn")]
+    monkeypatch.setattr(sys, "argv", ["generate.py", *words])
+    runpy.run_path(str(export(run, tmp_path / "out") / "generate.py"), run_name="__main__")
+    label = {"bee": 1, "2": 2}[asked]
+    expected = run.generator.sample(3, seed=7, classes=label, truncation=0.5)
+    assert torch.equal(drawn(tmp_path / "drawn"), expected)
+    for other in ({"classes": label}, {"classes": 0, "truncation": 0.5}):
+        assert not torch.equal(expected, run.generator.sample(3, seed=7, **other))
+    with Image.open(tmp_path / "drawn" / "seed-000008.png") as picture:
+        assert (picture.text["Class"], picture.text["Truncation"]) == (str(label), "0.5")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["-n", "0"], "0 samples cannot be drawn"),
+        (["--class", "ant"], "unrecognized arguments: --class ant"),
         (["--truncation", "inf"], "a truncation of inf cannot be"),
         (["--device", "tpu9"], "tpu9 cannot be used"),
         (["--out", __file__], "test_export.py cannot be a folder"),

@@ -95,6 +95,28 @@ def test_whole_images_are_not_cut() -> None:
     )
 
 
+class Same(Translator):
+    """Leaves images as they are, and takes no others than it says."""
+
+    given = channels = 3
+    multiple, least = 8, 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[2] % 8 == x.shape[3] % 8 == 0
+        assert min(x.shape[2:]) >= 16
+        return x
+
+
+@pytest.mark.parametrize("size", [(13, 21), (32, 17), (3, 40), (1, 1)])
+def test_what_is_filled_up_is_what_is_cut_off(size: tuple[int, int]) -> None:
+    image = pictures(2, 3, *size)
+    assert torch.equal(TrainedTranslator(Same()).translate(image), image)
+
+
 class Greedy(Translator):
     """Asks for more memory than there is."""
 

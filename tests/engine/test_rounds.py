@@ -1,4 +1,4 @@
-"""The loop's own promises: who moves when, what stops it, what is kept, and how averages average."""
+"""The loop's own promises: who moves when, what stops it, and what is kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from conftest import noise_loader
 from sparring.engine import pace
 from sparring.engine.checkpoint import checkpoints, newest, save
 from sparring.engine.devices import Devices
-from sparring.engine.players import Player
 from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
 from sparring.engine.state import State
@@ -24,7 +23,7 @@ from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import non_saturating
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.recipe import BoundRecipe, Constraint, Ema, Optim, Penalty, Recipe, Term, Turn
+from sparring.recipe import BoundRecipe, Constraint, Optim, Penalty, Recipe, Term, Turn
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import Linear, Steps
 from test_contracts import bound, play, small
@@ -197,22 +196,6 @@ def test_a_state_whose_steps_were_left_out_is_not_saved(devices: Devices) -> Non
     assert state.not_finite() is None
     state.bad.fill_(True)
     assert state.not_finite() == "a loss or a gradient before it"
-
-
-def test_ema_has_its_half_life_in_images() -> None:
-    """After `halflife` images, in any batches, half of the way to constant weights is gone; counters are copied."""
-    for batch in (1, 10, 50):
-        network = nn.BatchNorm1d(2)
-        player = Player("g", network, None, Ema(halflife=100, ramp=0))
-        network.weight.data.fill_(3.0)
-        network.running_mean.fill_(8.0)  # type: ignore[union-attr]
-        network.num_batches_tracked.fill_(7)  # type: ignore[union-attr]
-        for done in range(batch, 101, batch):
-            player.follow(batch, done)
-        assert player.average is not None
-        torch.testing.assert_close(player.average.weight, torch.full((2,), 2.0))  # type: ignore[arg-type]
-        torch.testing.assert_close(player.average.running_mean, torch.full((2,), 4.0))  # type: ignore[arg-type]
-        assert int(player.average.num_batches_tracked) == 7  # type: ignore[arg-type]
 
 
 def test_schedules_reach_the_optimiser(devices: Devices) -> None:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from conftest import noise_of
+from image_games import Drawn, Patches, noise, played
 from sparring.chance import generator
 from sparring.errors import ShapeError, UsageError
-from sparring.game import Context
-from sparring.games.autoencoder import AutoencoderGame
 from sparring.games.cycle import CycleGame
 from sparring.games.paired import PairedGame
 from sparring.games.pool import Pool
 from sparring.games.questions import Halves, Shrunken, shrunken
 from sparring.games.views import Pieces
-from sparring.networks.layers import Verdict
-from sparring.networks.quantiser import Quantised
 from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
 from sparring.objectives.penalties import consistency
 from sparring.recipe import Penalty, Term, Turn
@@ -36,52 +30,6 @@ class Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.factor * x
-
-
-class Patches(nn.Module):
-    """Logits of every pixel: w times the sum of its channels."""
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.channels = shape[0]
-        self.weight = nn.Parameter(torch.tensor(0.7))
-
-    def forward(self, x: Tensor) -> Verdict:
-        assert x.shape[1] == self.channels
-        return Verdict(self.weight * x.sum(1, keepdim=True))
-
-
-class Drawn:
-    """A batch that is given."""
-
-    def __init__(self, real: Tensor, labels: Tensor | None = None) -> None:
-        self.real, self.labels, self.size = real, labels, len(real)
-        self.z = noise_of(1)
-
-
-class Lent:
-    """What the engine lends, on one process."""
-
-    seen, level, processes = 0, None, 1
-
-    def __init__(self, players: dict[str, nn.Module]) -> None:
-        self.players, self.noted = players, {}
-
-    def mean(self, x: Tensor) -> Tensor:
-        return x.mean(0)
-
-    def note(self, **values: Tensor) -> None:
-        self.noted |= values
-
-
-def noise(*shape: int, name: str = "images") -> Tensor:
-    return torch.rand(shape, generator=generator(name)) * 2 - 1
-
-
-def played(game: Any, turn: Turn, batch: Drawn, players: dict[str, nn.Module]) -> tuple[dict[str, Tensor], Lent]:
-    lent = Lent(players)
-    context: Context = lent  # type: ignore[assignment]
-    return game.terms(turn, batch, context), lent
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -222,88 +170,6 @@ def test_a_pool_fills_and_then_gives_back_half_of_the_time() -> None:
     assert all(value <= number for number, value in enumerate(shown))
     assert 160 < older < 235  # 197.5 expected of 395, deviation 10
     assert sorted(held["images"].flatten().tolist()) == sorted({*held["images"].flatten().tolist()})
-
-
-class _Rounding:
-    """A quantiser whose codes are the whole numbers."""
-
-    used = torch.tensor(0.25)
-
-    def __call__(self, maps: Tensor, *, mean: Any) -> Quantised:
-        rounded = maps.detach().round()
-        commitment = (maps - rounded).square().mean()
-        return Quantised(maps + (rounded - maps).detach(), rounded.long(), commitment.detach(), commitment)
-
-
-class Book(nn.Module):
-    """A codec of one pixel: codes are rounded numbers."""
-
-    codes = 4
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.inner, self.head = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(0.5))
-        self.quantiser = _Rounding()
-
-    def encode(self, x: Tensor) -> Tensor:
-        return self.inner * x
-
-    def decode(self, maps: Tensor) -> Tensor:
-        return self.head * maps
-
-    @property
-    def last_layer(self) -> Tensor:
-        return self.head
-
-    def codes_of(self, x: Tensor) -> Tensor:
-        return self.encode(x).round()
-
-    def image_of(self, indices: Tensor) -> Tensor:
-        return self.decode(indices)
-
-
-def test_codes_by_hand() -> None:
-    """The adversarial loss is scaled by both gradients at the last layer (Esser et al. 2021, eq. 7)."""
-    game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge, absolute_weight=2.0)
-    players = game.build((1, 4, 4), 0)
-    images = noise(3, 1, 4, 4)
-    terms = (Term("absolute", 2.0), Term("commitment"), Term("adversarial"))
-    values, lent = played(game, Turn(("codec",), terms), Drawn(images), players)
-    codes = (2 * images).round()
-    made = 0.5 * codes
-    assert values["absolute"].item() == pytest.approx((made - images).abs().mean().item(), rel=1e-5)
-    assert values["commitment"].item() == pytest.approx((2 * images - codes).square().mean().item(), rel=1e-5)
-    mine = 2.0 * ((made - images).sign() * codes).mean()  # d absolute / d head
-    theirs = -0.7 * codes.mean()
-    weight = abs(mine) / (abs(theirs) + 1e-4)
-    assert lent.noted["adversarial_weight"].item() == pytest.approx(weight.item(), rel=1e-4)
-    assert values["adversarial"].item() == pytest.approx((-0.7 * made.mean() * weight).item(), rel=1e-4)
-    assert lent.noted["codes_used"] == 0.25
-    values, _ = played(game, Turn(("discriminator",)), Drawn(images), players)
-    expected = (torch.relu(1 - 0.7 * images) + torch.relu(1 + 0.7 * made)).mean()
-    assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_both_losses_are_balanced_over_all_processes() -> None:
-    """Halves of a batch, with the mean over both, have the weight of the whole; each by itself has another."""
-    game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge)
-    players = game.build((1, 4, 4), 0)
-    images = noise(4, 1, 4, 4)
-    images[2:] += 1
-    turn = Turn(("codec",), (Term("absolute"), Term("adversarial")))
-
-    def weight(part: Tensor, mean: Callable[[Tensor], Tensor]) -> float:
-        lent = Lent(players)
-        lent.mean = mean  # type: ignore[method-assign]
-        game.terms(turn, Drawn(part), lent)  # type: ignore[arg-type]
-        return float(lent.noted["adversarial_weight"])
-
-    rows: list[Tensor] = []
-    one = weight(images[2:], lambda x: rows.append(x) or x.mean(0))  # type: ignore[func-returns-value]
-    both = weight(images[:2], lambda x: torch.cat([x, rows.pop(0)]).mean(0))
-    assert both == pytest.approx(weight(images, lambda x: x.mean(0)), rel=1e-5)
-    assert both != pytest.approx(one, rel=0.1)
-    assert not rows
 
 
 def test_unknown_terms_are_named() -> None:

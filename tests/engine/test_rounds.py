@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from conftest import noise_loader
 from sparring.engine import pace
 from sparring.engine.checkpoint import checkpoints, newest, save
 from sparring.engine.devices import Devices
+from sparring.engine.players import Player
 from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
-from sparring.engine.state import State
+from sparring.engine.state import Notes, State
 from sparring.errors import DiskError, DivergedError, FileUnusableError, UsageError
 from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
@@ -174,6 +176,26 @@ def test_what_is_not_finite_stops_the_round_and_no_step_is_taken(kind: str, pois
         assert torch.equal(state.players["discriminator"].network.weight, torch.tensor([1.0, 0.0]))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", ["adam", "sgd", "rmsprop"])
+def test_a_masked_step_is_as_if_it_had_not_been(kind: str) -> None:
+    """As on a GPU, where nobody looks whether a gradient is finite before the step."""
+    after = []
+    for masked in (True, False):
+        layer = nn.Linear(2, 1)
+        player = Player("g", layer, Optim(kind=kind, rate=0.1), None)  # type: ignore[arg-type]
+        nn.init.ones_(layer.weight)
+        if masked:
+            layer.weight.grad, layer.bias.grad = torch.full((1, 2), math.inf), torch.ones(1)
+            player.step(0, torch.tensor(1.0))
+            assert torch.equal(layer.weight.detach(), torch.ones(1, 2))
+            assert layer.weight.grad is None
+        layer.weight.grad, layer.bias.grad = torch.tensor([[0.5, -2.0]]), torch.ones(1)
+        player.step(0, torch.tensor(0.0))
+        after.append(layer.weight.detach())
+    assert torch.equal(*after)
+    assert ((after[0] - 1).sign() == torch.tensor([-1.0, 1.0])).all()
+
+
 class Another:
     """What `Devices` has of Accelerate, beside another process that has met a number that is not finite."""
 
@@ -206,6 +228,19 @@ def test_schedules_reach_the_optimiser(devices: Devices) -> None:
     group = optimizer.param_groups[0]
     assert group["lr"] == pytest.approx(32 / 80)  # the rate of the fifth round, begun after 32 images
     assert group["betas"] == pytest.approx((0.0, 0.5 + 0.4 * 32 / 80))
+
+
+def test_schedules_reach_the_weights_of_terms(devices: Devices) -> None:
+    """A penalty w on D(x) = w x, whose weight rises from 0 to 1 in two rounds: steps of 0.1 x (0, 1/2, 1)."""
+
+    def value(inputs: PenaltyInputs, state: Any) -> tuple[Tensor, Any]:
+        return inputs.discriminator(torch.ones(1, 2, 1, 1)), state
+
+    rising = Penalty("rising", PenaltyFunction(value), weight=Linear(0.0, 1.0, over=16))
+    recipe = toy(turns=(Turn(("discriminator",), (rising, Term("adversarial", 0.0))),))
+    playing = rounds(recipe.bind((2, 1, 1), 0, 96, 1000), noise_loader((2, 1, 1)), devices=devices)
+    weights = (r.state.players["discriminator"].state()["weights.weight"] for r in itertools.islice(playing, 4))
+    assert [float(weight[0]) for weight in weights] == pytest.approx([1.0, 0.95, 0.85, 0.75])
 
 
 def test_batches_split_over_processes() -> None:
@@ -250,6 +285,26 @@ def test_minutes_count_the_batches_that_are_played(monkeypatch: pytest.MonkeyPat
     fitted = toy(batch=Steps((8, 16), at=(0, 500)), accumulate=3).bind((2, 1, 1), 0, 96, 1000)
     measured = pace.measure_pace(fitted, noise_loader((2, 1, 1)), devices)
     assert measured.seconds_per_image == pytest.approx((1 / 6 + 1 / 15) / 2)
+
+
+def test_minutes_count_rounds_of_batches_between_the_measured_ones(
+    monkeypatch: pytest.MonkeyPatch, devices: Devices
+) -> None:
+    """A round of 2 seconds and half a second an image, at batches 1, 2, ... 50: on average 2 H(50) / 50 + 1/2 an image.
+
+    H(50) = 1 + 1/2 + ... + 1/50 = 4.499205; three of those batches are measured.
+    """
+    asked = []
+
+    def time(fitted: BoundRecipe, batch: int, *_: Any) -> tuple[float, float]:
+        asked.append(batch)
+        return 2 / batch + 0.5, 0.0
+
+    monkeypatch.setattr(pace, "_time", time)
+    fitted = toy(batch=Linear(1, 51, over=1000)).bind((2, 1, 1), 0, 96, 1000)
+    measured = pace.measure_pace(fitted, noise_loader((2, 1, 1)), devices)
+    assert asked == [1, 26, 50]
+    assert measured.seconds_per_image == pytest.approx(2 * 4.499205 / 50 + 0.5, rel=1e-6)
 
 
 def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder: Path) -> None:
@@ -310,6 +365,14 @@ def test_a_game_of_another_recipe_is_refused(change: dict[str, Tensor | None], d
     changed = {name: tensor for name, tensor in (state.tensors() | change).items() if tensor is not None}
     with pytest.raises(FileUnusableError, match=r"game does not fit this recipe \('(strength|unheard_of)' is"):
         state.load(changed, state.scalars())
+
+
+def test_the_means_of_a_long_interval_forget_nothing() -> None:
+    """The numbers 0 to 1299, of which 512 at a time are summed: by hand, half of 1299."""
+    notes = Notes()
+    for number in range(1300):
+        notes.add({"loss": torch.tensor(float(number))})
+    assert notes.means() == {"loss": pytest.approx(649.5)}
 
 
 def test_a_torn_log_is_read_and_mended(folder: Path) -> None:

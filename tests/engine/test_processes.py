@@ -1,0 +1,52 @@
+"""Several processes play the game of one: this file, started twice by torchrun, against itself in one process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from conftest import noise_loader
+from sparring.engine.devices import Devices
+from sparring.engine.rounds import rounds
+from sparring.engine.state import State
+from sparring.recipe import Optim
+from sparring.recipes.spelling import recipe_named
+
+
+def weights(devices: Devices) -> dict[str, Tensor]:
+    """All weights after two rounds whose logits are compared with means over the batch; plain steps hide no factor."""
+    recipe = recipe_named("gan+loss=relativistic_average", width=4, batch=8)
+    plain = {player: Optim(kind="sgd", rate=0.5) for player in recipe.optims}
+    fitted = recipe.but(optims=plain, emas={}).bind((1, 8, 8), 0, 96, 1000)
+    state = State(fitted, seed=3, device=devices.device)
+    for _ in itertools.islice(rounds(fitted, noise_loader((1, 8, 8)), state=state, devices=devices), 2):
+        pass
+    return {name: tensor for name, tensor in state.tensors().items() if ".weights." in name}
+
+
+def test_two_processes_play_the_game_of_one(devices: Devices, folder: Path) -> None:
+    """Halves of a batch, with gradients and statistics over both, move both processes to where the whole moves one."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    done = subprocess.run(
+        [*command, str(folder)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    whole = weights(devices)
+    for rank in (0, 1):
+        found = torch.load(folder / f"{rank}.pt", weights_only=True)
+        assert found.keys() == whole.keys()
+        for name, tensor in whole.items():
+            torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+if __name__ == "__main__":
+    here = Devices("cpu", threads=1)
+    torch.save(weights(here), Path(sys.argv[1]) / f"{here.rank}.pt")
+    torch.distributed.destroy_process_group()

@@ -11,7 +11,8 @@ from conftest import noise_of
 from sparring.chance import generator
 from sparring.game import Context
 from sparring.networks.layers import Verdict
-from sparring.recipe import Turn
+from sparring.objectives.penalties import PenaltyInputs
+from sparring.recipe import Penalty, Turn
 
 
 class Patches(nn.Module):
@@ -48,6 +49,9 @@ class Lent:
 
     def note(self, **values: Tensor) -> None:
         self.noted |= values
+
+    def penalise(self, penalty: Penalty, inputs: PenaltyInputs) -> Tensor:
+        return penalty.of(inputs, {})[0]
 
 
 def noise(*shape: int, name: str = "images") -> Tensor:

@@ -21,6 +21,7 @@ from sparring.augment.warping import warp
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.recipes.spelling import recipe_named
+from sparring.schedule import Linear
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "ada.json").read_text())
 GROUPS = ("blit", "geometry", "colour", "filtering", "noise", "cutout")
@@ -110,6 +111,18 @@ def test_whole_shifts_are_exact_and_turns_invertible() -> None:
     torch.testing.assert_close(there_and_back[..., 8:-8, 8:-8], smooth[..., 8:-8, 8:-8], atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize(("share", "turned"), [(0.19, True), (0.21, False)])
+def test_two_rotations_have_together_the_probability_of_one(share: float, turned: bool) -> None:
+    """At strength 0.36 each happens in 1 - sqrt(1 - 0.36) = 0.2 of all cases; normal draws of 0 change nothing else."""
+
+    def draw(n: int, dim: int, kind: str) -> Tensor:
+        return torch.full((n, dim), 2 * share - 1 if kind == "uniform" else 0.0)
+
+    image = torch.randn(1, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    found = ada(image, torch.tensor(0.36), draw, **{**NONE, "geometry": 1.0})
+    assert torch.allclose(found, image, atol=2e-5) is not turned
+
+
 def test_colours_are_what_they_say() -> None:
     grey, colour = torch.tensor([0.3, 0.3, 0.3, 1.0]), torch.tensor([0.9, -0.2, 0.2, 1.0])
     half = torch.tensor([0.5])
@@ -155,6 +168,19 @@ def test_the_strength_follows_the_sign_of_d() -> None:
     for _ in range(8):
         augmentation.listen(state, torch.tensor(-1.0), 50)
     assert float(state["strength"]) == 0.0
+
+
+def test_the_strength_of_the_moment_reaches_the_images() -> None:
+    """The controller's, of 0.25, and a schedule's after a quarter of its way from 1 to 0."""
+    grey = torch.zeros(1, 1, 2, 2)
+    adaptive, falling = (
+        Augmentation(lambda images, strength, draw: images + strength, strength)
+        for strength in (Adaptive(over=10.0), Linear(1.0, 0.0, over=100))
+    )
+    state = adaptive.begin()
+    state["strength"].fill_(0.25)
+    assert torch.equal(adaptive(grey, state, 0, noise_of(0)), grey + 0.25)
+    assert torch.equal(falling(grey, falling.begin(), 25, noise_of(0)), grey + 0.75)
 
 
 @pytest.mark.parametrize(("turns", "parts"), [(5, 1), (1, 5), (5, 2)])

@@ -1,4 +1,4 @@
-"""The game of codes: every term by hand and how both losses are balanced."""
+"""The game of codes: every term by hand, how both losses are balanced, and codes that nobody chooses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from image_games import Drawn, Lent, Patches, noise, played
 from sparring.games.autoencoder import AutoencoderGame
-from sparring.networks.quantiser import Quantised
+from sparring.games.eyes import Eyes
+from sparring.networks.quantiser import Quantised, Quantiser
 from sparring.objectives.losses import hinge
 from sparring.recipe import Term, Turn
 
@@ -74,6 +75,43 @@ def test_codes_by_hand() -> None:
     values, _ = played(game, Turn(("discriminator",)), Drawn(images), players)
     expected = (torch.relu(1 - 0.7 * images) + torch.relu(1 + 0.7 * made)).mean()
     assert values["adversarial"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_both_parts_of_the_reconstruction_are_balanced_with_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eyes that see squared differences: d perceptual / d head is the mean of 2 (made - x) codes."""
+    monkeypatch.setattr(Eyes, "distance", lambda self, made, wanted: (made - wanted).square().flatten(1).mean(1))
+    game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge, absolute_weight=2.0, perceptual_weight=3.0)
+    players = game.build((1, 4, 4), 0)
+    images = noise(3, 1, 4, 4)
+    turn = Turn(("codec",), (Term("absolute"), Term("perceptual"), Term("adversarial")))
+    values, lent = played(game, turn, Drawn(images), players)
+    codes = (2 * images).round()
+    gap = 0.5 * codes - images
+    assert values["perceptual"].item() == pytest.approx(gap.square().mean().item(), rel=1e-5)
+    mine = (2.0 * gap.sign() * codes + 3.0 * 2 * gap * codes).mean()
+    weight = abs(mine) / (abs(0.7 * codes.mean()) + 1e-4)
+    assert lent.noted["adversarial_weight"].item() == pytest.approx(weight.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("revive", "moves"), [(0.5, True), (0.3, False)])
+def test_codes_below_a_share_of_use_are_put_where_the_encoder_is(revive: float, moves: bool) -> None:
+    """Of two codes the far one has 0.4 of its fair share of use; maps are the images times two."""
+
+    class Shelf(Book):
+        def __init__(self, shape: tuple[int, int, int]) -> None:
+            super().__init__(shape)
+            self.codes, self.quantiser = 2, Quantiser(2, 1)  # type: ignore[assignment]
+            self.quantiser.codebook.data.copy_(torch.tensor([[0.0], [99.0]]))
+            self.quantiser.usage.copy_(torch.tensor([1.6, 0.4]))
+
+    game = AutoencoderGame(codec=Shelf, discriminator=Patches, loss=hinge, revive=revive)
+    players = game.build((1, 4, 4), 0)
+    images = noise(3, 1, 4, 4)
+    played(game, Turn(("codec",), (Term("absolute"),)), Drawn(images), players)
+    near, far = players["codec"].quantiser.codebook.flatten().tolist()
+    assert near == 0
+    assert (far in (2 * images).flatten().tolist()) is moves
+    assert (far == 99) is not moves
 
 
 def test_both_losses_are_balanced_over_all_processes() -> None:

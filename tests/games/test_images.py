@@ -16,8 +16,9 @@ from sparring.games.paired import PairedGame
 from sparring.games.pool import Pool
 from sparring.games.questions import Halves, Shrunken, shrunken
 from sparring.games.views import Pieces
+from sparring.networks.layers import Verdict
 from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
-from sparring.objectives.penalties import consistency
+from sparring.objectives.penalties import consistency, drift, r1, r2
 from sparring.recipe import Penalty, Term, Turn
 
 
@@ -53,6 +54,27 @@ def test_pairs_by_hand() -> None:
     assert values["absolute"].item() == pytest.approx((0.5 * x - y).abs().mean().item(), rel=1e-6)
     values["absolute"].backward()
     assert players["generator"].factor.grad != 0
+
+
+class Squares(Patches):
+    """Logits of every pixel: w times the squared sum of its channels."""
+
+    def forward(self, x: Tensor) -> Verdict:
+        return Verdict(self.weight * x.sum(1, keepdim=True).square())
+
+
+def test_penalties_of_answers_by_hand() -> None:
+    """D says 0.7 (x + y)^2 of the answer y to x, the mean over 16 places, whose slope at each is 1.4 (x + y) / 16."""
+    game = PairedGame(generator=Scale, discriminator=Squares, loss=hinge, question=Halves())
+    players = game.build((2, 4, 4), 0)
+    pairs = noise(3, 2, 4, 4)
+    real, fake = pairs[:, 0] + pairs[:, 1], 1.5 * pairs[:, 0]  # G(x) = x / 2
+    terms = (Penalty("drift", drift, 1.0), Penalty("r1", r1, 1.0), Penalty("r2", r2, 1.0))
+    values, _ = played(game, Turn(("discriminator",), terms), Drawn(pairs), players)
+    assert values["drift"].item() == pytest.approx((0.7 * real.square()).mean((1, 2)).square().mean().item(), rel=1e-5)
+    for name, sums in (("r1", real), ("r2", fake)):
+        expected = (1.4 * sums / 16).square().sum((1, 2)).mean() / 2
+        assert values[name].item() == pytest.approx(expected.item(), rel=1e-5), name
 
 
 def test_answers_are_not_moved_away_from_their_questions() -> None:
@@ -141,6 +163,27 @@ def test_there_and_back_by_hand() -> None:
     assert values["adversarial"].item() == pytest.approx((real + fake).item(), rel=1e-5)
     values, _ = played(game, Turn(("judge_a", "judge_b")), other, players)  # and a batch of their own afterwards
     assert values["adversarial"].item() != pytest.approx((real + fake).item(), rel=1e-3)
+
+
+def test_each_judge_has_a_pool_of_its_own_kind() -> None:
+    """Pools of one image fill in the first turn; draws of 1 show what they hold in the second, and keep the new."""
+    game = CycleGame(translator=Scale, judge=Patches, loss=least_squares, pool=1)
+    players = game.build((1, 4, 4), 2)
+    players["b_to_a"].factor.data.fill_(3.0)
+    labels = torch.tensor([0, 1])
+    first, second = (Drawn(noise(2, 1, 4, 4, name=name), labels) for name in ("first", "second"))
+    second.z = lambda n, dim, kind: torch.ones(n, dim)
+    judges = Turn(("judge_a", "judge_b"))
+    played(game, judges, first, players)
+    old_a, old_b = 3 * first.real[1:], 0.5 * first.real[:1]
+    torch.testing.assert_close(game.state["pool_a.images"], old_a)
+    torch.testing.assert_close(game.state["pool_b.images"], old_b)
+    values, _ = played(game, judges, second, players)
+    expected = (0.7 * second.real[:1] - 1).square().mean() + (0.7 * old_a).square().mean()
+    expected += (0.7 * second.real[1:] - 1).square().mean() + (0.7 * old_b).square().mean()
+    assert values["adversarial"].item() == pytest.approx(expected.item() / 2, rel=1e-5)
+    torch.testing.assert_close(game.state["pool_a.images"], 3 * second.real[1:])
+    torch.testing.assert_close(game.state["pool_b.images"], 0.5 * second.real[:1])
 
 
 def test_two_kinds_or_a_sentence() -> None:

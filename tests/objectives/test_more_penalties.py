@@ -55,6 +55,9 @@ def test_the_one_sided_penalty_leaves_small_gradients_alone() -> None:
     one_sided = PenaltyFunction(partial(penalties.interpolated_gradient, one_sided=True))
     assert float(one_sided(inputs(flat, draw=drawn(0.5)), {})[0].detach().abs().max()) == 0
     assert float(penalties.wgan_gp(inputs(flat, draw=drawn(0.5)), {})[0].detach().min()) > 0
+    steep = inputs(lambda images: images.flatten(1) @ SLOPE, draw=drawn(0.5))  # |(1, 2, 3, 4)|^2 = 30
+    expected = torch.full((3,), (30**0.5 - 1) ** 2, dtype=torch.double)
+    torch.testing.assert_close(one_sided(steep, {})[0].detach(), expected)
 
 
 def test_dragan_around_reals() -> None:
@@ -173,3 +176,22 @@ def test_path_lengths_are_those_of_the_jacobian() -> None:
     lengths = (draw(6, 24, "normal") @ matrix / 8**0.5).norm(dim=1)
     torch.testing.assert_close(state["mean"], 0.01 * lengths.mean())
     torch.testing.assert_close(value.detach(), (lengths - 0.01 * lengths.mean()).square())
+
+
+def test_path_lengths_of_styles_are_averaged_over_the_layers() -> None:
+    """For G(w) = A_1 w_1 + A_2 w_2 + ... the squared length is the mean of |A_l^T y|^2 / (h w) over the layers l."""
+    matrices = torch.randn(3, 2 * 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    styles = torch.ones(6, 3, 5, dtype=torch.double, requires_grad=True)
+    fake = torch.einsum("lpd,nld->np", matrices, styles).view(6, 1, 2, 4)
+    noise = noise_of(2)(6, 8, "normal").double()
+    empty = fake.detach()[:0]
+    given = PenaltyInputs(
+        lambda images: images.sum((1, 2, 3)), empty, fake, empty.flatten(), empty.flatten(),
+        latents=styles, draw=lambda n, dim, kind: noise,
+    )  # fmt: skip
+    before = torch.tensor(2.0, dtype=torch.double)
+    value, state = path_lengths(given, {"mean": before})
+    squared = sum((noise @ matrix / 8**0.5).square().sum(1) for matrix in matrices) / 3
+    mean = 0.99 * before + 0.01 * squared.sqrt().mean()
+    torch.testing.assert_close(state["mean"], mean)
+    torch.testing.assert_close(value.detach(), (squared.sqrt() - mean).square())

@@ -15,12 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from sparring.data.options import Reading
 from sparring.errors import UsageError
-from sparring.fitting import Facts, Shape, derived, fit, fitted
+from sparring.fitting import Facts, Shape, derived, fit, fitted, without_memory
 from sparring.networks.growing import Growing
 from sparring.networks.modifiers import spectral_norm
 from sparring.objectives.losses import AdversarialLoss
@@ -297,8 +296,7 @@ class Recipe:
             if not 1 <= batch <= 1e7:
                 raise UsageError(f"a batch of {batch:g} cannot be; give 1 or more")
         try:
-            with torch.device("meta"), warnings.catch_warnings():  # shapes without memory
-                warnings.simplefilter("ignore")
+            with without_memory():
                 game = recipe.game()
                 players = game.build(facts.shape, facts.classes)
         except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import math
 import numbers
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
@@ -16,6 +15,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from sparring.chance import draw, generator, latents, truncated
 from sparring.errors import FileUnusableError, SparringError, UsageError
+from sparring.fitting import without_memory
 from sparring.networks.gpt import CodePrior
 from sparring.networks.layers import StyleBased, Translator
 from sparring.pictures import data_url, grid, png, to_uint8
@@ -191,8 +191,7 @@ def trained_network(bound: BoundRecipe, player: str, weights: Mapping[str, Tenso
     facts = bound.facts
     try:
         # Shapes first: a file's numbers must not be able to ask for memory, or for time without end.
-        with torch.device("meta"), _few_tensors(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_memory(), _few_tensors():
             expected = bound.recipe.game().build(facts.shape, facts.classes)[player]
         if {k: t.shape for k, t in expected.state_dict().items()} != {k: t.shape for k, t in weights.items()}:
             raise ValueError("other names or shapes")

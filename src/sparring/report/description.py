@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from sparring.engine.rundir import Run
 from sparring.errors import UsageError
+from sparring.fitting import without_memory
 from sparring.game import ImageGame
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn
@@ -163,7 +163,7 @@ def shape_words(shape: Iterable[int]) -> str:
 def _networks(bound: BoundRecipe) -> Mapping[str, nn.Module]:
     """The players without memory for their weights; none where a network insists on real tensors."""
     try:
-        with torch.device("meta"):
+        with without_memory():
             return bound.recipe.game().build(bound.facts.shape, bound.facts.classes)
     except (RuntimeError, TypeError):
         return {}

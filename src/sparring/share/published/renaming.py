@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import FileUnusableError
+from sparring.fitting import without_memory
 
 __all__ = ["kernel", "renamed"]
 
@@ -32,7 +33,7 @@ def renamed(
     A layer that has no weights here, instance norm, may have running statistics there: PyTorch before 0.4 wrote them,
     and they were not used. Raises FileUnusableError if a tensor is missing, of another shape, or left over.
     """
-    with torch.device("meta"):
+    with without_memory():
         network = make()
     found, left = {}, set(tensors)
     for name, like in network.state_dict().items():

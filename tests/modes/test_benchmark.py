@@ -53,6 +53,15 @@ def test_trials_are_kept_and_not_played_again(folder: Path) -> None:
     assert more.protocol.name == "quick-4"
 
 
+@pytest.mark.parametrize(("with_out", "with_work"), [(True, True), (True, False), (False, True), (False, False)])
+def test_real_samples_are_counted_but_for_a_trial_of_a_larger_benchmark(
+    with_out: bool, with_work: bool, folder: Path
+) -> None:
+    places = {"out": folder / "out" if with_out else None, "work": folder / "work" if with_work else None}
+    found = run_modes("ring8", ["gan"], rounds=1, seeds=[1], say=silent, **places)
+    assert (found.control is None) == (with_work and not with_out)
+
+
 def test_the_same_seed_is_the_same_trial() -> None:
     one, two, other = (
         run_modes("grid25", ["pacgan"], rounds=4, seeds=[seed], say=silent).trials[0].to_json() for seed in (0, 0, 1)

@@ -67,8 +67,8 @@ def run_modes(
         say(_line(trial))
     journal.close()
     asked = [done[data, chosen.name, word, seed] for word, seed in wanted]
-    real = control(data, chosen, digits=digits) if work is None else None  # not for each trial of a larger benchmark
-    summary = summarise(data, chosen, asked, real)
+    alone = folder is not None or work is None  # no trial of a larger benchmark
+    summary = summarise(data, chosen, asked, control(data, chosen, digits=digits) if alone else None)
     if folder is not None:
         write_durably(folder / "summary.json", (json.dumps(summary.to_json(), indent=1) + "\n").encode())
         write_durably(folder / "table.md", as_markdown(summary).encode())

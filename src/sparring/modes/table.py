@@ -191,8 +191,8 @@ def _conclusion(summary: Summary) -> str:
         return "No test against the plain GAN: it is not among the recipes."
     never = [f"`{row.recipe}`" for row in tested if min(row.better.values()) >= 0.05]
     text = (
-        f"One-sided permutation tests against `{BASELINE}` over seeds, {len(tested)} recipes and "
-        f"{len(tested[0].better)} measures, p corrected by Holm's method."
+        f"One-sided permutation tests against `{BASELINE}` over seeds, {len(tested)} recipe{'s' * (len(tested) > 1)} "
+        f"and {len(tested[0].better)} measures, p corrected by Holm's method."
     )
     tests = sum(len(row.better) for row in tested)
     ways = math.comb(2 * tested[0].seeds, tested[0].seeds)

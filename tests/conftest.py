@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from sparring.chance import draw
+from sparring.cli import main
 from sparring.data.loader import Loader
 from sparring.engine.devices import Devices
 
@@ -65,3 +68,22 @@ def noise_of(seed: int) -> Callable[[int, int, str], Tensor]:
     """Draws `(n, dim, kind)` as the engine lends them, from a generator of their own."""
     source = torch.Generator().manual_seed(seed)
     return lambda n, dim, kind: draw((n, dim), kind, source)
+
+
+def played_here(
+    folder: Path, capsys: pytest.CaptureFixture[str], told: list[dict[str, int]]
+) -> Callable[..., Iterator[Any]]:
+    """In place of `trials.side_by_side`: each command in this process, one after the other, while one is unfinished.
+
+    What it is told besides is added to `told`.
+    """
+
+    def side_by_side(commands: Sequence[Sequence[str]], **more: int) -> Iterator[Any]:
+        told.append(more)
+        for words in commands:
+            with pytest.raises(SystemExit):
+                main([*words, "--json"])
+            assert len(list((folder / "unfinished").iterdir())) == 1
+            yield json.loads(capsys.readouterr().out)
+
+    return side_by_side

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from conftest import played_here
 from sparring import comparison
-from sparring.cli import main
 from sparring.comparison import Comparison, Difference, Setting, _differences, as_markdown, compare
 from sparring.data.loader import Loader
 from sparring.engine.checkpoint import save
@@ -106,15 +105,8 @@ def test_a_process_of_its_own_keeps_a_training_until_it_is_noted(
         keep.mkdir(parents=True)
         return {"recipe": word, "seed": seed, "values": {}, "seen": 1, "seconds": 1.0, "diverged": False}
 
-    def beside(commands: Sequence[Sequence[str]], **_: int) -> Iterator[Any]:
-        for words in commands:
-            with pytest.raises(SystemExit):
-                main([*words, "--json"])
-            assert len(list((folder / "unfinished").iterdir())) == 1
-            yield json.loads(capsys.readouterr().out)
-
     monkeypatch.setattr(comparison, "_play", play)
-    monkeypatch.setattr(comparison, "side_by_side", beside)
+    monkeypatch.setattr(comparison, "side_by_side", played_here(folder, capsys, []))
     compare(["gan", "lsgan"], setting=setting, seeds=[3], out=folder, jobs=2, say=silent)
     assert not (folder / "unfinished").exists()
 

@@ -6,12 +6,18 @@ machine and after every resume. Numbers are made on the CPU, so that a GPU run d
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["generator", "latents", "permutation", "seed_of", "truncated"]
+__all__ = ["generator", "latents", "permutation", "seed_of", "truncated", "without_memory"]
 
 
 def seed_of(*parts: int | str) -> int:
@@ -66,3 +72,30 @@ def draw(shape: int | tuple[int, ...], kind: str, source: torch.Generator) -> Te
     if kind == "uniform":
         return torch.rand(size, generator=source) * 2 - 1
     return torch.randn(size, generator=source)
+
+
+@contextlib.contextmanager
+def without_memory() -> Iterator[None]:
+    """Networks that are built in here have the shapes of their tensors and no numbers, and warn of nothing.
+
+    Tensors are on the `meta` device, where what sets numbers and leaves shapes alone is left out: torch would load its
+    compiler for a second, to find in Python that there is nothing to set.
+    """
+    with torch.device("meta"), _Unset(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+_SETS = {Tensor.normal_, Tensor.uniform_, functional.normalize}
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves numbers as they are where there are none."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _SETS or getattr(func, "__module__", None) == "torch.nn.init":
+            tensor = args[0] if args else kwargs.get("tensor", kwargs.get("input"))
+            if tensor.is_meta:
+                return tensor
+        return func(*args, **kwargs)

@@ -1,23 +1,16 @@
-"""What of a recipe depends on the data: promises of values, kept when the data's facts are known, and shapes."""
+"""What of a recipe depends on the data: promises of values, kept when the data's facts are known."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
-
 from sparring.schedule import Schedule
 
-__all__ = ["Facts", "Shape", "derived", "fit", "fitted", "rebuilt", "without_memory"]
+__all__ = ["Facts", "Shape", "derived", "fit", "fitted", "rebuilt"]
 
 Shape: TypeAlias = tuple[int, int, int]
 T = TypeVar("T")
@@ -36,33 +29,6 @@ class Facts:
     def points(self) -> bool:
         """Whether the data are points of a plane rather than images."""
         return self.shape[1:] == (1, 1)
-
-
-@contextlib.contextmanager
-def without_memory() -> Iterator[None]:
-    """Networks that are built in here have the shapes of their tensors and no numbers, and warn of nothing.
-
-    Tensors are on the `meta` device, where what sets numbers and leaves shapes alone is left out: torch would load its
-    compiler for a second, to find in Python that there is nothing to set.
-    """
-    with torch.device("meta"), _Unset(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-_SETS = {Tensor.normal_, Tensor.uniform_, functional.normalize}
-
-
-class _Unset(TorchFunctionMode):
-    """Leaves numbers as they are where there are none."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _SETS or getattr(func, "__module__", None) == "torch.nn.init":
-            tensor = kwargs.get("tensor") if "tensor" in kwargs else args[0]
-            if tensor.is_meta:
-                return tensor
-        return func(*args, **kwargs)
 
 
 def fitted(rule: Callable[[Facts], T]) -> T:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from sparring.chance import without_memory
 from sparring.data.options import Reading
 from sparring.errors import UsageError
-from sparring.fitting import Facts, Shape, derived, fit, fitted, without_memory
+from sparring.fitting import Facts, Shape, derived, fit, fitted
 from sparring.networks.growing import Growing
 from sparring.networks.modifiers import spectral_norm
 from sparring.objectives.losses import AdversarialLoss

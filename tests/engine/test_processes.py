@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from conftest import noise_loader
@@ -40,7 +41,7 @@ def test_two_processes_play_the_game_of_one(devices: Devices, folder: Path) -> N
     assert done.returncode == 0, done.stderr
     whole = weights(devices)
     for rank in (0, 1):
-        found = torch.load(folder / f"{rank}.pt", weights_only=True)
+        found = load_file(folder / f"{rank}.safetensors")
         assert found.keys() == whole.keys()
         for name, tensor in whole.items():
             torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-6)
@@ -48,5 +49,5 @@ def test_two_processes_play_the_game_of_one(devices: Devices, folder: Path) -> N
 
 if __name__ == "__main__":
     here = Devices("cpu", threads=1)
-    torch.save(weights(here), Path(sys.argv[1]) / f"{here.rank}.pt")
+    save_file(weights(here), Path(sys.argv[1]) / f"{here.rank}.safetensors")
     torch.distributed.destroy_process_group()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from sparring.cli import main
+from conftest import played_here
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import Round, batch_at, rounds
@@ -147,7 +147,7 @@ def test_a_process_of_its_own_plays_the_trial_that_was_asked_for(
 ) -> None:
     """And keeps it in the very folder that is removed once it is noted: a command says all that a trial depends on."""
     played: list[tuple[object, ...]] = []
-    told: list[tuple[int, int]] = []
+    told: list[dict[str, int]] = []
 
     def play(
         data: str, protocol: Protocol, word: str, seed: int, _: Devices, *, digits: str | None, keep: Path
@@ -156,16 +156,8 @@ def test_a_process_of_its_own_plays_the_trial_that_was_asked_for(
         played.append((data, protocol, word, seed, digits))
         return Trial(data, protocol.name, word, seed, 10, ModeCount(8, 8, 1.0, 1.0, 0.1), 1.0), None
 
-    def beside(commands: Sequence[Sequence[str]], *, jobs: int, threads: int) -> Iterator[Any]:
-        told.append((jobs, threads))
-        for words in commands:
-            with pytest.raises(SystemExit):
-                main([*words, "--json"])
-            assert len(list((folder / "unfinished").iterdir())) == 1
-            yield json.loads(capsys.readouterr().out)
-
     monkeypatch.setattr(benchmark, "play_trial", play)
-    monkeypatch.setattr(benchmark, "side_by_side", beside)
+    monkeypatch.setattr(benchmark, "side_by_side", played_here(folder, capsys, told))
     monkeypatch.setattr(benchmark, "control", lambda *_, **__: None)
     words = ["gan", "pacgan+packing=3"]
     found = run_modes(
@@ -181,7 +173,7 @@ def test_a_process_of_its_own_plays_the_trial_that_was_asked_for(
         say=silent,
     )
     wanted = [(word, seed) for seed in (3, 4) for word in words]
-    assert told == [(2, 3)]
+    assert told == [{"jobs": 2, "threads": 3}]
     assert played == [(data, protocol_of(data, "own", rounds), *pair, digits) for pair in wanted]
     assert [(trial.recipe, trial.seed) for trial in found.trials] == wanted
     assert not (folder / "unfinished").exists()

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from sparring.chance import draw, generator, latents, truncated
+from sparring.chance import draw, generator, latents, truncated, without_memory
 from sparring.errors import FileUnusableError, SparringError, UsageError
-from sparring.fitting import without_memory
 from sparring.networks.gpt import CodePrior
 from sparring.networks.layers import StyleBased, Translator
 from sparring.pictures import data_url, grid, png, to_uint8

@@ -12,11 +12,11 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import interpolate
 
+from sparring.chance import without_memory
 from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Grey28(LayeredNetwork):
 def _load() -> FeatureNetwork:
     with as_file(files("sparring.features") / "grey28.safetensors") as path:
         weights, checksum = load_file(path), sha256_of(path)
-    with torch.device("meta"):  # no draw from the default generator
+    with without_memory():
         module = Grey28()
     module.load_state_dict(weights, assign=True)
     return FeatureNetwork(

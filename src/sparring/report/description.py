@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from sparring.chance import without_memory
 from sparring.engine.rundir import Run
 from sparring.errors import UsageError
-from sparring.fitting import without_memory
 from sparring.game import ImageGame
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from sparring.chance import without_memory
 from sparring.errors import FileUnusableError
-from sparring.fitting import without_memory
 
 __all__ = ["kernel", "renamed"]
 

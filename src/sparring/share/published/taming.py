@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparring.chance import without_memory
 from sparring.errors import FileUnusableError, SparringError
-from sparring.fitting import without_memory
 from sparring.networks.vqgan import Codec
 
 __all__ = ["codec", "our_name"]

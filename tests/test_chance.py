@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from sparring.fitting import without_memory
+from sparring.chance import without_memory
 
 
 def conv(**more: str) -> nn.Module:
     """Every way in which numbers are set."""
     layer = parametrizations.spectral_norm(nn.Conv2d(3, 4, 3, **more))  # type: ignore[arg-type]
     nn.init.normal_(layer.bias)  # type: ignore[arg-type]
+    nn.functional.normalize(dim=0, input=layer.bias)  # type: ignore[arg-type]
     layer.register_buffer("noise", torch.zeros(4, **more).uniform_().normal_())  # type: ignore[call-overload]
     return layer
 

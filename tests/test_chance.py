@@ -1,16 +1,17 @@
-"""Networks of shapes alone."""
+"""Seeds, and networks of shapes alone."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from sparring.chance import without_memory
+from sparring.chance import seed_of, without_memory
 
 
 def conv(**more: str) -> nn.Module:
@@ -50,3 +51,7 @@ recipe_named({name!r}).bind((1, 28, 28), 0, 96, 1000)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert seed_of(np.int64(3), "z") == seed_of(3, "z") != seed_of("3", "z")

@@ -215,6 +215,10 @@ def test_what_cannot_be_compared() -> None:
     for minutes in (float("nan"), -3.0):
         with pytest.raises(UsageError, match="minutes cannot be"):
             compare(["gan"], setting=Setting(data="ring8", minutes=minutes), say=silent)
+    with pytest.raises(UsageError, match="-5 images train nothing"):
+        compare(["gan"], setting=Setting(data="ring8", images=-5), say=silent)
+    with pytest.raises(UsageError, match="ring8 would be taken for the data of that name"):
+        compare(["gan"], setting=TINY, out="ring8", say=silent)
     with pytest.raises(UsageError, match="a subset of 1 images"):
         compare(["gan"], setting=Setting(images=100, subset=1), say=silent)
 
@@ -240,3 +244,27 @@ def test_one_seed_cannot_be_tested() -> None:
     trial = {"recipe": "a", "seed": 0, "values": {"fid": 1.0}, "seen": 5, "diverged": False}
     found = Comparison(TINY, ("a", "b"), (trial, {**trial, "recipe": "b"}), ())
     assert "1 seed cannot be tested" in as_markdown(found)
+
+
+def test_a_comparison_goes_on_with_the_eyes_that_it_began_with(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better features that are at hand later are another comparison: no score of one stands beside the other's."""
+    np.savez(tmp_path / "set.npz", images=np.random.RandomState(0).randint(0, 256, (20, 8, 8, 3), dtype=np.uint8))
+    setting, said = Setting(data=str(tmp_path / "set.npz"), images=16, n=10), list[str]()
+    monkeypatch.setattr(comparison, "best_for", lambda shape: "grey28")
+    found = compare(["gan"], setting=setting, seeds=np.arange(1), out=folder, say=said.append)
+    assert found.setting.features == "grey28"
+    compare(["gan"], setting=setting, seeds=[0], out=folder, say=said.append)
+    assert len(said) == 1
+    monkeypatch.setattr(comparison, "best_for", lambda shape: "lite0")
+    compare(["gan"], setting=setting, seeds=[0], out=folder, say=said.append)
+    assert len(said) == 2
+
+
+def test_images_in_a_folder_named_like_points_are_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ring8").mkdir()
+    np.save(tmp_path / "ring8/a.npy", np.random.RandomState(0).randint(0, 256, (20, 8, 8), dtype=np.uint8))
+    found = compare(["gan"], setting=Setting(data="ring8", images=16, n=10), seeds=[0], say=silent)
+    assert list(found.trials[0]["values"]) == ["fid", "kid"]

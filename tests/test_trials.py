@@ -21,7 +21,7 @@ from sparring.engine.checkpoint import newest, read
 from sparring.engine.devices import Devices
 from sparring.engine.signals import StopRequest
 from sparring.engine.state import State
-from sparring.errors import DataError, DiskError, Interrupted, UsageError
+from sparring.errors import DataError, DiskError, Interrupted, SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipes import gan
 from sparring.trials import Journal, check, play, side_by_side
@@ -38,6 +38,9 @@ def end(number, frame):
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, end)
 pathlib.Path(word + ".runs").touch()
+if word == "falls":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTERM)
 if word == "answers":
     while not pathlib.Path("saves.runs").exists():
         time.sleep(0.01)
@@ -211,3 +214,9 @@ def poisoned(devices: Devices) -> tuple[BoundRecipe, Loader, State]:
 def test_a_seed_is_played_once() -> None:
     with pytest.raises(UsageError, match="name each only once"):
         check(["gan"], seeds=[0, 1, 0], jobs=1, threads=1)
+
+
+def test_a_child_that_is_killed_is_said_to_be(stub: Path) -> None:
+    """As by a kernel without memory."""
+    with pytest.raises(SparringError, match="sparring falls failed: ended by signal 15; is there memory"):
+        list(side_by_side([["falls"]], jobs=2, threads=1))

@@ -26,7 +26,7 @@ def seed_of(*parts: int | str) -> int:
     >>> seed_of(0, "z", 7) == seed_of(0, "z", 7), seed_of(0, "z", 7) == seed_of(0, "z", 8)
     (True, False)
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
+    text = "\x1f".join(f"{'str' if isinstance(part, str) else 'int'}:{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from sparring.chance import permutation
 from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
-from sparring.data.points import MIXTURES
+from sparring.data.points import MIXTURES, POINT_SETS, Mixture
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
 from sparring.engine.endowment import endow
@@ -32,7 +32,7 @@ from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.evaluation import evaluate
-from sparring.features import load
+from sparring.features import best_for, load
 from sparring.metrics.intervals import mean_interval
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
@@ -129,7 +129,7 @@ def compare(
     training goes on where it was.
     `work` is a folder for pictures and unfinished trainings alone. `jobs` run side by side.
     """
-    seeds = list(seeds)
+    seeds = [int(seed) for seed in seeds]
     check(recipes, seeds=seeds, jobs=jobs, threads=threads)
     if setting.minutes is not None and not 0 < setting.minutes <= 1e6:
         raise UsageError(f"{setting.minutes} minutes cannot be; give a number above 0, for example 0.5")
@@ -138,8 +138,13 @@ def compare(
     _check_scores(recipes, setting)
     if setting.minutes is not None:
         setting = replace(setting, minutes=float(setting.minutes))  # as processes of their own read it
+    dataset = _opened(setting, recipe_named(recipes[0]))
+    if setting.features is None and not dataset.points:
+        setting = replace(setting, features=best_for(dataset.shape))  # going on later, or elsewhere, sees by the same
     folder = None if out is None else Path(out)
     place = folder or (None if work is None else Path(work))
+    if place is not None and setting.data in POINT_SETS and place.resolve() == Path(setting.data).resolve():
+        raise UsageError(f"{place} would be taken for the data of that name; choose another folder")
     journal = Journal(folder, "comparison.jsonl")
     shared = asdict(setting) | {"size": list(setting.size) if setting.size else None}
     earlier = [t for t in journal.open() if t.get("setting") == shared and t["recipe"] in recipes]
@@ -245,7 +250,8 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path 
         picture = grid(generator.sample(2500 if dataset.points else 64))
         write_durably(place / "samples" / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
     places, _ = replace(split, train=train).shown()
-    values = _scores(generator, dataset.name, dataset.images(places), dataset.labels_at(places), setting)
+    mixture = MIXTURES.get(dataset.name) if dataset.points else None
+    values = _scores(generator, mixture, dataset.images(places), dataset.labels_at(places), setting)
     seconds = round(time.perf_counter() - begun, 1)
     return {
         "recipe": word,
@@ -279,11 +285,10 @@ def _budget(
 
 
 def _scores(
-    generator: TrainedGenerator, data: str, reals: Tensor, labels: Tensor | None, setting: Setting
+    generator: TrainedGenerator, mixture: Mixture | None, reals: Tensor, labels: Tensor | None, setting: Setting
 ) -> dict[str, float]:
     """The measures that suit the data."""
-    if data in MIXTURES:
-        mixture = MIXTURES[data]
+    if mixture is not None:
         count = count_modes(generator.sample(2500).flatten(1), torch.as_tensor(mixture.centres), mixture.sigma)
         most = math.log(count.modes)  # as bad as a single mode, where nothing is near any
         divergence = most if math.isnan(count.divergence) else count.divergence
@@ -297,6 +302,8 @@ def _check_scores(recipes: Sequence[str], setting: Setting) -> None:
     for word in recipes:
         if recipe_named(word).of_images:
             raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
+    if setting.images is not None and setting.images < 1:
+        raise UsageError(f"{setting.images} images train nothing; give 1 or more")
     if setting.n < 3:
         raise UsageError(f"{setting.n} generated images cannot be scored; ask for 3 or more")
     if setting.features is not None:

@@ -217,7 +217,10 @@ def _answer(words: Sequence[str], threads: int, stop: StopRequest) -> Any:
         stop.follow(process)
         out, err = process.communicate()
     if process.returncode:
-        said = err.strip().splitlines() or ["nothing was said"]
+        silent = "nothing was said"
+        if process.returncode < 0:
+            silent = f"ended by signal {-process.returncode}; is there memory for so many at once (--jobs)?"
+        said = err.strip().splitlines() or [silent]
         error = SparringError(f"sparring {' '.join(words)} failed: {said[-1].removeprefix('sparring: ')}")
         error.exit_code = process.returncode if process.returncode > 1 else error.exit_code
         raise error

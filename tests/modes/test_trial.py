@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +48,10 @@ def test_a_trial_that_diverged_is_said_to_have(weight: float, diverged: bool, mo
     assert (trial.diverged, trial.rounds) == ((True, 0) if diverged else (False, 2))
     assert said[0].endswith(", diverged") is diverged
     assert ("| `gan` | 1, 1 diverged |" in as_markdown(summary)) is diverged
+
+
+def test_a_folder_of_the_name_of_a_mixture_is_not_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `modes ring8 --out ring8` leaves one."""
+    monkeypatch.chdir(tmp_path)
+    summary = run_modes("ring8", ["gan"], rounds=1, seeds=[0], out="ring8", say=lambda text: None)
+    assert summary.trials[0].count.modes == 8

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.data import open_data
 from sparring.data.loader import Loader
-from sparring.data.points import MIXTURES
+from sparring.data.points import MIXTURES, open_points
 from sparring.engine.devices import Devices
 from sparring.engine.endowment import endow
 from sparring.engine.rounds import batch_at
@@ -75,7 +75,7 @@ def play_trial(
     Interrupted.
     """
     begun = time.perf_counter()
-    source = _digits(digits, seed) if data == "stacked-mnist" else open_data(data, count=protocol.points)
+    source = _digits(digits, seed) if data == "stacked-mnist" else open_points(data, count=protocol.points, seed=0)
     recipe = rebased(word, protocol)
     length = rounds_of(recipe, protocol)
     bound = _lasting(recipe, source.shape, len(source), length)
@@ -113,9 +113,8 @@ def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) 
     """The same count on as many real samples: what a perfect generator would get."""
     if data == "stacked-mnist":
         return count_modes_in(_digits(digits, seed=0).images(torch.arange(protocol.samples)), data)
-    return count_modes_in(
-        open_data(data, count=protocol.samples, seed=1).images(torch.arange(protocol.samples)).flatten(1), data
-    )
+    points = open_points(data, count=protocol.samples, seed=1)
+    return count_modes_in(points.images(torch.arange(protocol.samples)).flatten(1), data)
 
 
 def count_modes_in(samples: Tensor, data: str) -> ModeCount:

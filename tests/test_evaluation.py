@@ -14,7 +14,7 @@ from sparring.chance import latents
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, ShapeError, UsageError
-from sparring.evaluation import _visible, evaluate, sentence
+from sparring.evaluation import _reals, _visible, evaluate, sentence
 from sparring.pictures import to_uint8
 
 
@@ -72,8 +72,9 @@ def test_classes_are_asked_for_as_often_as_the_reals_have_them() -> None:
     (even,) = evaluate(generator, images, metrics="fid", n=2000)
     assert fair.value < 0.5
     assert even.value > 10
-    assert fair.protocol["labels"] == "as often as among the reals"
-    assert even.protocol["labels"] == "each class equally often"
+    assert "labels" not in fair.protocol  # which say what logits classify
+    assert fair.protocol["asked"] == "as often as among the reals"
+    assert even.protocol["asked"] == "each class equally often"
 
 
 def test_each_class_by_itself() -> None:
@@ -232,3 +233,24 @@ def test_fakes_unlike_the_reals_are_said_to_be(tmp_path: Path) -> None:
     assert (unlike.protocol["size"], unlike.protocol["fake_size"]) == ("16x16", "28x28")
     assert str(unlike.protocol["colour"]).startswith("luminance")
     assert unlike.protocol["fake_colour"] == "as is"
+
+
+def test_of_many_images_some_from_all_over_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files lie class by class: the first half would be of one class alone."""
+    np.savez(tmp_path / "set", images=np.zeros((40, 28, 28), np.uint8), labels=np.arange(40) // 20)
+    data = open_data(tmp_path / "set.npz")
+    monkeypatch.setattr("sparring.evaluation._MOST", 20)
+    found = _reals(data, data, None)
+    assert found.labels is not None
+    assert 5 <= int(found.labels.sum()) <= 15
+    assert found.origin["split"] == "20 of set.npz"
+    (score,) = evaluate(data, data, metrics="kid", features="grey28")
+    assert (score.protocol["fakes"], score.protocol["fake"]) == ("20 of 40", 20)
+
+
+def test_points_have_the_usual_scores_without_classes() -> None:
+    images = reals((20, 0, 0))[0]
+    generator = TrainedGenerator(Point())
+    assert [score.name for score in evaluate(generator, images, n=20)] == ["fid", "kid"]
+    with pytest.raises(UsageError, match="inception_score needs class logits"):
+        evaluate(generator, images, metrics="is", n=20)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from sparring.chance import generator
+from sparring.chance import generator, permutation
 from sparring.data import Dataset, open_data
 from sparring.data.options import Channels, Reading
 from sparring.data.split import recorded_split
@@ -31,8 +31,9 @@ __all__ = ["evaluate", "sentence"]
 
 Subject: TypeAlias = Run | TrainedGenerator | Dataset
 _MOST = 50_000
-"""Reals that are looked at."""
+"""Images of a data set that are looked at."""
 
+_USUAL = ("fid", "kid", "is")
 _SHORT = {"is": "inception_score", "pr": "precision_recall"}
 _MANY, _FEW = 5000, 1000
 """Generated images by default: with a small feature network, and with a large one."""
@@ -43,7 +44,7 @@ def evaluate(
     data: str | Path | Dataset | Tensor | None = None,
     *,
     labels: Tensor | None = None,
-    metrics: str | Sequence[str] = ("fid", "kid", "is"),
+    metrics: str | Sequence[str] | None = None,
     n: int | None = None,
     features: str | None = None,
     per_class: bool = False,
@@ -56,9 +57,10 @@ def evaluate(
     `subject` is a run or its folder, a trained generator, or a data set of generated images. `data` are the reals;
     for a run they are by default the images held out from its training; images can also be given as they are, uint8
     `[n, c, h, w]`, with their `labels`. `metrics` are names of `sparring.metrics`, or one, with `is` for the Inception
-    Score; `features` names a network of `sparring.features`, by default the best at hand for the images; `n` images of
-    the seeds `seed`..`seed + n - 1` are generated, by default 5,000, or 1,000 where features are slow. Points of the
-    plane are their own features.
+    Score, by default `fid`, `kid` and, where the features classify, `is`; `features` names a network of
+    `sparring.features`, by default the best at hand for the images; `n` images of the seeds `seed`..`seed + n - 1` are
+    generated, by default 5,000, or 1,000 where features are slow. Points of the plane are their own features. Of more
+    than 50,000 images of a data set, so many from all over it are looked at.
 
     A generator with classes is asked for them as often as the reals have them, or for each equally often where the
     reals have no labels. `per_class` compares each class with its own reals, n divided by the classes of each.
@@ -71,12 +73,14 @@ def evaluate(
     Raises UsageError for names that do not exist or what cannot be measured, DataError for missing reals.
     """
     subject = Run(subject) if isinstance(subject, str | Path) else subject
-    listed = [metrics] if isinstance(metrics, str) else metrics
+    listed = [metrics] if isinstance(metrics, str) else metrics or _USUAL
     named = [_SHORT.get(name.strip(), name.strip()) for name in listed]
     if isinstance(subject, Run) and isinstance(game := subject.bound.recipe.game(), ImageGame):
         if n is not None or per_class or truncation is not None:
             raise UsageError("a translator answers what it is asked; leave n, classes and truncation out")
-        return _measure_answers(subject, game, _reals(subject, data, labels), named, features, seed, device)
+        return _measure_answers(
+            subject, game, _reals(subject, data, labels), named, features, seed, device, asked=metrics is not None
+        )
     chosen = [metric_named(name) for name in named]
     if isinstance(subject, Dataset) and n is not None:
         raise UsageError("finished images are compared as many as there are; leave n out")
@@ -91,6 +95,7 @@ def evaluate(
     if reals.images.shape[1] == 2 and not points:
         raise UsageError("images of two channels have no feature network; score one channel or three")
     network = None if points else load(features or best_for(_shape(reals.images)))
+    chosen = _given_by(network, chosen, asked=metrics is not None)
     if network is not None:
         place = find_device(device)
         network.module.to(place)
@@ -109,7 +114,15 @@ def evaluate(
 
 
 def _measure_answers(
-    run: Run, game: ImageGame, reals: _Images, names: Sequence[str], features: str | None, seed: int, device: str | None
+    run: Run,
+    game: ImageGame,
+    reals: _Images,
+    names: Sequence[str],
+    features: str | None,
+    seed: int,
+    device: str | None,
+    *,
+    asked: bool,
 ) -> tuple[Score, ...]:
     """Scores of what a translator makes of the questions in some reals, against the answers."""
     task = game.task(scaled(reals.images), reals.labels)
@@ -119,11 +132,11 @@ def _measure_answers(
     if not task.paired and (alone := sorted(set(names) & set(fidelities()))):
         raise UsageError(f"{alone[0]} compares answers one by one, and these questions have none of their own")
     network = load(features or best_for(_shape(wanted))).to(find_device(device))
+    far = _given_by(network, [metric_named(name) for name in names if name not in fidelities()], asked=asked)
     translator = run.translator()
     translator.network.to(find_device(device))
     made = translator.translate(given, seed=seed)
     protocol = {**_protocol(network, wanted), **reals.origin, "fakes": f"answers to {len(given):,} questions"}
-    far = [metric_named(name) for name in names if name not in fidelities()]
     scores = _measure(far, _look(network, wanted), _look(network, made), protocol, seed) if far else ()
     near = [scored(fidelities()[name], wanted, made, network) for name in names if name in fidelities()]
     return scores + tuple(score.beside(**protocol, seed=seed) for score in near)
@@ -166,14 +179,21 @@ class _Wish:
     truncation: float | None
 
 
+def _given_by(network: FeatureNetwork | None, metrics: Sequence[Metric], *, asked: bool) -> list[Metric]:
+    """The metrics that the features can give; raises UsageError for one that was asked for and that they cannot."""
+    classified = network is not None and network.labels is not None
+    beyond = [metric for metric in metrics if metric.reads == "logits" and not classified]
+    if asked and beyond:
+        raise UsageError(f"{beyond[0].name} needs class logits, which these features do not have; leave it out")
+    return [metric for metric in metrics if metric not in beyond]
+
+
 def _measure(
     metrics: Sequence[Metric], real: Features, fake: Features, protocol: Mapping[str, str], seed: int
 ) -> tuple[Score, ...]:
-    """Every metric that the features can give; raises UsageError for one that they cannot."""
+    """Every metric, one after the other."""
     scores: list[Score] = []
     for metric in metrics:
-        if metric.reads == "logits" and fake.logits is None:
-            raise UsageError(f"{metric.name} needs class logits, which these features do not have; leave it out")
         scores += [score.beside(**protocol, seed=seed) for score in metric.measure(real, fake)]
     return tuple(scores)
 
@@ -241,7 +261,7 @@ def _reals(subject: Subject, data: str | Path | Dataset | Tensor | None, labels:
     dataset = data
     if not isinstance(dataset, Dataset):
         dataset = open_data(dataset, size=_size_of(subject), channels=_channels_of(subject, reading), reading=reading)
-    share = "all" if len(dataset) <= _MOST else f"the first {_MOST:,}"
+    share = "all" if len(dataset) <= _MOST else f"{_MOST:,}"
     return _all(dataset, f"{share} of {dataset.name}")
 
 
@@ -282,14 +302,15 @@ def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
     if isinstance(subject, Dataset):
         if wish.truncation is not None:
             raise UsageError("only a generator can be truncated, not finished images; leave truncation out")
-        return replace(_all(subject, ""), origin={})
+        part = {"fakes": f"{_MOST:,} of {len(subject):,}"} if len(subject) > _MOST else {}
+        return replace(_all(subject, ""), origin=part)
     trained, origin, labels = _generator(subject), {}, None
     if trained.classes and wish.per_class:
         labels = in_turn(wish.n, wish.seed, trained.classes)
-        origin = {"labels": "each class equally often"}
+        origin = {"asked": "each class equally often"}
     elif trained.classes:
         labels, said = _asked(trained.classes, wish, reals.labels)
-        origin = {"labels": said}
+        origin = {"asked": said}
     if wish.truncation is not None:
         origin["truncation"] = f"{wish.truncation:g}"
     images = trained.images(trained.latents(wish.n, wish.seed), labels, truncation=wish.truncation)
@@ -322,8 +343,8 @@ def _names(subject: Subject) -> Sequence[str]:
 
 
 def _all(dataset: Dataset, split: str) -> _Images:
-    """A whole data set, or the first images of a large one."""
-    return _some(dataset, torch.arange(min(len(dataset), _MOST)), split)
+    """A whole data set, or images from all over a large one, whose files may lie class by class."""
+    return _some(dataset, permutation(len(dataset), "evaluated")[:_MOST].sort().values, split)
 
 
 def _some(dataset: Dataset, places: Tensor, split: str) -> _Images:

@@ -195,7 +195,7 @@ def evaluate(
     data: str | None = None,
     /,
     *,
-    metrics: str = "fid,kid,is",
+    metrics: str | None = None,
     n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     features: str | None = None,
     per_class: Annotated[bool, Parameter(negative="")] = False,
@@ -215,7 +215,7 @@ def evaluate(
         The reals to compare with; by default those held out from the run's training.
     metrics
         From fid, kid, is (Inception Score), precision_recall, separated by commas; for what makes images of images
-        also psnr, absolute_error, sharpness and perceptual.
+        also psnr, absolute_error, sharpness and perceptual. By default fid,kid,is; of points fid,kid.
     n
         Generated images; by default 5,000, or 1,000 where the features are slow.
     features
@@ -240,10 +240,11 @@ def evaluate(
         if Run(run).exists
         else load(run, trust=trust)
         if (run / "card.json").exists()
-        else open_data(run)
+        else open_data(run, max_side=256)
     )
+    named = None if metrics is None else metrics.split(",")
     scores = measure(
-        subject, data, metrics=tuple(metrics.split(",")), n=n, features=features, per_class=per_class,
+        subject, data, metrics=named, n=n, features=features, per_class=per_class,
         truncation=truncation, seed=seed, device=device,
     )  # fmt: skip
     answer({"scores": [s.to_json() for s in scores]}, json, "\n".join(sentence(s) for s in scores))

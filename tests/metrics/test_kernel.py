@@ -8,6 +8,7 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, k
 
 from sparring.errors import DataError, UsageError
 from sparring.features import Features
+from sparring.metrics import kernel
 from sparring.metrics.kernel import kernel_distance
 
 
@@ -92,3 +93,15 @@ def test_subsets_without_pairs(given: dict[str, int]) -> None:
     features = Features(torch.randn(9, 4))
     with pytest.raises(UsageError, match="have no KID; take 1 or more, of 2 or more images"):
         kernel_distance(features, features, **given)
+
+
+def test_the_interval_of_large_sets_is_that_of_some_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets that lie class by class, a class far from the other: within a tenth of what all images say, and said."""
+    x, y = (torch.cat([draw(300, 8, seed, wide), draw(300, 8, seed + 1) + 3]) for seed, wide in ((11, 1.0), (13, 2.0)))
+    (whole,) = kernel_distance(Features(x), Features(y), subsets=2000, subset_size=50)
+    monkeypatch.setattr(kernel, "_JUDGED", 150)
+    (part,) = kernel_distance(Features(x), Features(y), subsets=2000, subset_size=50)
+    assert part.value == whole.value
+    assert part.high - part.value == pytest.approx(whole.high - whole.value, rel=0.1)
+    assert part.high != whole.high
+    assert "150 at most of each" in str(part.protocol["interval"])

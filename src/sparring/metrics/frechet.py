@@ -8,9 +8,7 @@ contain that bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -52,11 +50,8 @@ def frechet(real: Features, fake: Features) -> tuple[Score]:
 class Moments:
     """Number, mean [d] and scatter [d, d] (the sum of outer products about the mean) of features, in float64.
 
-    Sums of moments are the moments of the union, so a set larger than memory is summed up batch by batch:
-
     >>> x = torch.randn(90, 4, generator=torch.Generator().manual_seed(0))
-    >>> streamed = Moments.sum(Moments.of(batch) for batch in x.split(16))
-    >>> torch.allclose(streamed.covariance, torch.cov(x.double().T))
+    >>> torch.allclose(Moments.of(x).covariance, torch.cov(x.double().T))
     True
     """
 
@@ -71,21 +66,6 @@ class Moments:
         mean = x.mean(0)
         centred = x - mean
         return cls(len(x), mean, centred.T @ centred)
-
-    @classmethod
-    def sum(cls, parts: Iterable[Moments]) -> Moments:
-        """The moments of all parts together."""
-        return reduce(cls.__add__, parts)
-
-    def __add__(self, other: Moments) -> Moments:
-        """Chan, Golub & LeVeque (1979): no large sums are ever subtracted."""
-        number = self.number + other.number
-        gap = other.mean - self.mean
-        return Moments(
-            number,
-            self.mean + gap * (other.number / number),
-            self.scatter + other.scatter + torch.outer(gap, gap) * (self.number * other.number / number),
-        )
 
     @property
     def covariance(self) -> Tensor:

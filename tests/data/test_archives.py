@@ -113,7 +113,7 @@ HOPELESS_ZIPS = {
     "damaged": (zip_damaged, "not a readable zip"),
     "bombs": (zip_of_bombs, "would unpack"),
     "nested": (zip_of_zips, "ZIP"),
-    "announces millions": (zip_announcing_millions, "limit for a zip"),
+    "announces millions": (zip_announcing_millions, "has a list of files of 2,048 MB; the limit is"),
     "announces millions in its large record": (zip_announcing_millions_twice, "lists 1,000,000 files; the limit"),
     "empty": (lambda path: zipped(path, {}), "no images"),
 }

@@ -88,6 +88,33 @@ def test_labels_are_guessed_from_the_first_integers(tmp_path: Path) -> None:
     assert "attr_hat" in str(data.report)
 
 
+@pytest.mark.parametrize("trailing", [(), (1,)])
+@pytest.mark.parametrize(
+    "names", [("x_train", "y_train", "x_test", "y_test"), ("train_images", "train_labels", "a", "b")]
+)
+def test_of_several_sets_in_a_file_the_one_for_training_is_taken(
+    names: tuple[str, ...], trailing: tuple[int, ...], tmp_path: Path
+) -> None:
+    """As Keras and MedMNIST save theirs, the test set first; a column of labels as well."""
+    images, labels, fewer, others = names
+    arrays = {fewer: noise(4, 8, 8), others: np.zeros((4, *trailing), np.int64)}
+    arrays |= {images: noise(6, 8, 8), labels: np.array([0, 1, 2, 0, 1, 2]).reshape(6, *trailing)}
+    np.savez(tmp_path / "set.npz", **arrays)
+    data = open_data(tmp_path / "set.npz")
+    assert (len(data), data.classes) == (6, ("0", "1", "2"))
+    assert f"Images are taken from {images}. Labels are taken from {labels}." in " ".join(data.report.lines())
+
+
+def test_names_as_bytes_and_names_that_do_not_fit(tmp_path: Path) -> None:
+    labels = np.array([1, 2, 1, 2])
+    np.savez(tmp_path / "set.npz", images=noise(4, 8, 8), y=labels, label_names=np.array([b"none", b"cat", b"dog"]))
+    assert open_data(tmp_path / "set.npz").classes == ("cat", "dog")
+    np.savez(tmp_path / "few.npz", images=noise(4, 8, 8), y=labels, label_names=["cat", "dog"])
+    data = open_data(tmp_path / "few.npz")
+    assert data.classes == ("1", "2")
+    assert "Labels go from 1 to 2, so that the 2 names given do not fit them." in str(data.report)
+
+
 def test_several_files_are_joined(tmp_path: Path) -> None:
     for index in range(3):
         np.savez(tmp_path / f"part{index}.npz", images=noise(4, 8, 8, 3, seed=index), labels=np.array([0, 1, 0, index]))

@@ -43,12 +43,10 @@ def test_batches_out_of_range() -> None:
         images(noise(3)).images(np.array([3]))
 
 
-def test_in_memory_only_when_it_fits() -> None:
-    pixels = np.zeros((2, 1, 1024, 1024), np.uint8)
-    assert images(pixels).in_memory(megabytes=1) is None
-    whole = images(pixels).in_memory(megabytes=2)
-    assert whole is not None
-    assert whole.shape == (2, 1, 1024, 1024)
+def test_batches_by_a_mask() -> None:
+    pixels = noise(5)
+    mask = torch.tensor([False, True, False, False, True])
+    assert (images(pixels).images(mask).numpy() == pixels[[1, 4]]).all()
 
 
 def test_fingerprint_by_hand() -> None:
@@ -149,9 +147,7 @@ def test_points(name: str) -> None:
     assert data.fingerprint == open_data(name, count=5000, seed=3).fingerprint
     assert data.fingerprint != open_data(name, count=5000, seed=4).fingerprint
     assert len(split_held_out(data).held_out) == 500
-    everything = data.in_memory()
-    assert everything is not None
-    assert everything.abs().max() < 5
+    assert data.images(np.arange(5000)).abs().max() < 5
 
 
 @pytest.mark.parametrize(("name", "modes", "sigma"), [("ring8", 8, 0.01), ("grid25", 25, 0.05), ("grid100", 100, 0.05)])
@@ -207,3 +203,21 @@ def test_a_home_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os.path, "expanduser", str)
     with pytest.raises(DiskError, match="set SPARRING_CACHE"):
         cache_folder()
+
+
+@pytest.mark.parametrize("size", [[4, 4], np.int64(4), (np.int64(4), 4)])
+def test_sizes_that_are_as_good(size: object, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(3)[:, 0])
+    assert open_data(tmp_path / "a.npy", size=size).shape == (1, 4, 4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", ["4x4", 4.0, (4,), (4, 4, 1), (4.0, 4.0), 1])
+def test_sizes_that_cannot_be(size: object, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", noise(3)[:, 0])
+    with pytest.raises(UsageError, match="cannot be; give a height and a width"):
+        open_data(tmp_path / "a.npy", size=size)  # type: ignore[arg-type]
+
+
+def test_an_array_is_no_place() -> None:
+    with pytest.raises(DataError, match=r"a ndarray is no place of images; save arrays by numpy.save"):
+        open_data(noise(3))  # type: ignore[arg-type]

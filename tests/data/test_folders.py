@@ -373,6 +373,14 @@ def test_label_file_without_numbers_makes_no_classes(label: object, tmp_path: Pa
     assert "does not give one number for each image" in str(data.report)
 
 
+def test_a_label_file_of_other_images_says_so(tmp_path: Path, photo: Photo) -> None:
+    fill(tmp_path / "set/images", [photo(i) for i in range(4)])
+    (tmp_path / "set/dataset.json").write_text(json.dumps({"labels": [["000.png", 0], ["001.png", 1]]}))
+    data = open_data(tmp_path / "set")
+    assert (len(data), data.classes) == (4, ())
+    assert "dataset.json names none of the images (its first is 000.png)" in str(data.report)
+
+
 def test_images_that_the_label_file_does_not_name_are_counted(tmp_path: Path, photo: Photo) -> None:
     fill(tmp_path / "set", [photo(i) for i in range(5)])
     (tmp_path / "set/README.md").write_text("words")

@@ -84,10 +84,15 @@ def _check_directory(path: Path) -> None:
     large = tail.rfind(b"PK\x06\x06", 0, at) if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07") else -1
     if large >= 0 and len(tail) - large >= 56:
         count, directory_bytes = struct.unpack_from("<2Q", tail, large + 32)
-    if count > MOST_FILES or directory_bytes > MOST_DIRECTORY_BYTES:
+    if count > MOST_FILES:
         raise DataError(
             f"{printable(str(path))} lists {count:,} files; the limit for a zip is {MOST_FILES:,}: "
             "unpack it and give the folder"
+        )
+    if directory_bytes > MOST_DIRECTORY_BYTES:
+        raise DataError(
+            f"{printable(str(path))} has a list of files of {directory_bytes / 2**20:,.0f} MB; the limit is "
+            f"{MOST_DIRECTORY_BYTES // 2**20} MB: unpack it and give the folder"
         )
 
 

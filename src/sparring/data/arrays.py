@@ -165,7 +165,9 @@ def _labels(given: ArraySet, count: int) -> tuple[NDArray[np.int64] | None, tupl
         return None, (), ("All labels are the same, so the images are taken as unlabelled.",)
     names = given.label_names
     if names is None or int(values[0]) < 0 or int(values[-1]) >= len(names):
-        return labels.astype(np.int64), tuple(str(int(value)) for value in values), ()
+        called = tuple(str(int(value)) for value in values)
+        why = f"Labels go from {called[0]} to {called[-1]}, so that the {len(names or ())} names given do not fit them."
+        return labels.astype(np.int64), called, () if names is None else (why,)
     return labels.astype(np.int64), tuple(printable(names[int(value)]) for value in values), ()
 
 

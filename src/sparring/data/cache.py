@@ -32,7 +32,7 @@ from sparring.errors import DiskError
 
 __all__ = ["Cache", "cache_folder", "cache_key"]
 
-_FORMAT = 1
+_FORMAT = 2
 _NEW = ".new-"
 _OLD = ".old-"
 _ABANDONED_SECONDS = 24 * 3600

@@ -67,19 +67,18 @@ class Dataset:
         return self._pixels.dtype == np.float32
 
     def images(self, indices: Tensor | NDArray[np.integer[Any]]) -> Tensor:
-        """A batch by position: uint8 `[len(indices), c, h, w]` (float32 for points), a copy. Raises IndexError."""
+        """A batch by position: uint8 `[len(indices), c, h, w]` (float32 for points), a copy. Raises IndexError.
+
+        Of a mask `[n]`, the images where it is true.
+        """
         at = indices.numpy(force=True) if isinstance(indices, Tensor) else np.asarray(indices)
+        if at.dtype == bool:
+            at = np.flatnonzero(at)
         return torch.from_numpy(np.take(self._pixels, at.astype(np.intp, copy=False), axis=0))
 
     def labels_at(self, indices: Tensor) -> Tensor | None:
         """The labels of a batch by position, int64 `[len(indices)]`, or None where the data have none."""
         return None if self.labels is None else self.labels[indices]
-
-    def in_memory(self, *, megabytes: int = 2048) -> Tensor | None:
-        """Everything as one tensor, or None when it is larger than `megabytes`; then take batches from `images`."""
-        if self._pixels.nbytes > megabytes * 2**20:
-            return None
-        return torch.from_numpy(np.array(self._pixels))
 
     @cached_property
     def digests(self) -> Digests:

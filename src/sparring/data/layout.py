@@ -157,8 +157,12 @@ def _from_label_file(listing: Listing, stamp: FileStamp, files: tuple[FileStamp,
     except (ValueError, TypeError, OverflowError):
         note = f"{_LABEL_FILE} does not give one number for each image, so the images are taken as unlabelled."
         return Layout(files, None, (), (note,))
-    if table is None or not any(file.name in table for file in files):
+    if not table:
         return Layout(files, None, (), (f"Unlabelled, as {_LABEL_FILE} says.",))
+    if not any(file.name in table for file in files):
+        first = printable(next(iter(table)))
+        note = f"{_LABEL_FILE} names none of the images (its first is {first}), so they are taken as unlabelled."
+        return Layout(files, None, (), (note,))
     known = tuple(file for file in files if file.name in table)
     values = sorted({table[file.name] for file in known})
     number = {value: index for index, value in enumerate(values)}

@@ -89,7 +89,7 @@ def _load_npz(path: Path) -> Arrays:
             if unpacked > min(_MOST_BYTES, _RATIO * path.stat().st_size + 2**20):
                 raise DataError(
                     f"{printable(str(path))} would unpack to {unpacked / 2**30:,.1f} GB; "
-                    "give .npy files, which are read in place"
+                    "give one .npy file, which is read in place"
                 )
         with np.load(path) as stored:
             members = ((key, stored[key]) for key in stored.files)  # of what is no array, numpy gives the bytes
@@ -108,23 +108,31 @@ def _array_set(arrays: Arrays, name: str) -> ArraySet:
     """Finds the images, the labels and the class names among named arrays."""
     name = printable(name)
     key = next((key for key in _IMAGE_KEYS if key in arrays and arrays[key].ndim >= 2), None)
-    key = key or next((key for key, array in arrays.items() if array.ndim >= 3), None)
+    key = key or _guessed_images(arrays)
     if key is None:
         held = ", ".join(f"{printable(k)} {tuple(a.shape)}" for k, a in list(arrays.items())[:5])
         raise DataError(f"{name} holds no images ({held or 'nothing'}); save them as an array named images")
     images = arrays[key]
-    label_key = next((k for k in _LABEL_KEYS if k in arrays), None) or _guessed_labels(arrays, len(images))
+    notes: tuple[str, ...] = () if key in _IMAGE_KEYS else (f"Images are taken from {printable(key)}.",)
+    flat = {k: a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a for k, a in arrays.items()}
+    likely = (*_LABEL_KEYS, key.replace("images", "labels"), re.sub(r"^x(?=_|$)", "y", key))
+    label_key = next((k for k in likely if k in flat and k != key), None) or _guessed_labels(flat, len(images))
     if label_key is None:
-        return ArraySet(name, images)
-    labels = arrays[label_key]
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        return ArraySet(name, images, notes=notes)
+    labels = flat[label_key]
     if labels.ndim != 1 or labels.dtype.kind not in "biu":
         raise DataError(
             f"{printable(label_key)} in {name} holds {labels.dtype} values of shape {tuple(labels.shape)}; "
             "give one integer for each image"
         )
-    notes = () if label_key in _LABEL_KEYS else (f"Labels are taken from {printable(label_key)}.",)
+    notes += () if label_key in _LABEL_KEYS else (f"Labels are taken from {printable(label_key)}.",)
     return ArraySet(name, images, labels.astype(np.int64), _label_names(arrays, label_key), notes)
+
+
+def _guessed_images(arrays: Arrays) -> str | None:
+    """The first array that could be images; of several, the first whose name says that they are for training."""
+    keys = [key for key, array in arrays.items() if array.ndim >= 3]
+    return min(keys, key=lambda key: "train" not in key.lower(), default=None)
 
 
 def _guessed_labels(arrays: Arrays, count: int) -> str | None:
@@ -138,8 +146,9 @@ def _guessed_labels(arrays: Arrays, count: int) -> str | None:
 
 def _label_names(arrays: Arrays, label_key: str) -> tuple[str, ...] | None:
     for key in (*_NAME_KEYS, "names_" + re.sub(r"^[a-z]+_", "", label_key)):
-        if key in arrays and arrays[key].ndim == 1 and arrays[key].dtype.kind == "U":
-            return tuple(str(name) for name in arrays[key])
+        if key in arrays and arrays[key].ndim == 1 and arrays[key].dtype.kind in "US":
+            names = arrays[key] if arrays[key].dtype.kind == "U" else np.char.decode(arrays[key], "utf-8", "replace")
+            return tuple(str(name) for name in names)
     return None
 
 
@@ -163,9 +172,15 @@ def _joined(sets: list[ArraySet], name: str) -> ArraySet:
         if (other.labels is None) != (first.labels is None) or other.label_names != first.label_names:
             raise DataError(f"{first.name} and {other.name} do not have the same classes; keep them in two folders")
     labels = [one.labels for one in sets if one.labels is not None]
+    try:
+        images = np.concatenate([one.images for one in sets])
+    except MemoryError as error:
+        raise DataError(
+            f"the files of {name} do not fit into memory together; give one .npy file, which is read in place"
+        ) from error
     return ArraySet(
         name,
-        np.concatenate([one.images for one in sets]),
+        images,
         np.concatenate(labels) if labels else None,
         first.label_names,
         (f"{len(sets)} files joined.", *first.notes),

@@ -92,8 +92,12 @@ def _find(source: str | Path, folder: Path) -> Source:
     """What kind of source this is. Raises DataError when it is none."""
     if not str(source).strip():
         raise DataError("an empty name is no data; give a folder or zip of images, an .npz, or a folder of IDX files")
-    path = Path(os.path.expanduser(source))  # stays as it is where there is no such user
     shown = printable(str(source))
+    try:
+        path = Path(os.path.expanduser(source))  # stays as it is where there is no such user
+    except TypeError as error:
+        kind = type(source).__name__
+        raise DataError(f"a {kind} is no place of images; save arrays by numpy.save, and give the path") from error
     try:
         if path.is_dir():
             return _in_folder(path.resolve())

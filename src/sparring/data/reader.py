@@ -50,8 +50,7 @@ def _uncut(image: Image.Image, item: Item, sizing: Sizing) -> Iterable[Image.Ima
 
 def _without_empty_classes(listing: Listing, layout: Layout, used: Sequence[Item]) -> tuple[str, ...]:
     present = {layout.classes[item.label] for item in used if item.label is not None}
-    # Of two classes one is left: then there are no classes at all, and none is missing.
-    dropped = sorted(set(layout.classes) - present) if len(layout.classes) > 1 else []
+    dropped = sorted(set(layout.classes) - present)
     return tuple(f"Class {name} has no usable image and is left out." for name in dropped)
 
 

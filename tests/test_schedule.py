@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparring.errors import UsageError
-from sparring.schedule import Path, Steps
+from sparring.schedule import Path, Steps, images_of
 
 
 @pytest.mark.parametrize("kind", [Path, Steps])
@@ -17,3 +17,7 @@ def test_every_value_has_a_place_of_its_own(
 ) -> None:
     with pytest.raises(UsageError, match="give one place a value, growing from 0"):
         kind(values, at)
+
+
+def test_counts_are_rounded() -> None:
+    assert [images_of(word) for word in ("4.1M", "2.01k", "64.1k")] == [4_100_000, 2010, 64_100]

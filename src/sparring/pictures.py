@@ -30,7 +30,7 @@ def to_uint8(images: Tensor) -> Tensor:
     """
     if images.shape[-2:] == (1, 1):
         return images
-    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def scaled(images: Tensor) -> Tensor:

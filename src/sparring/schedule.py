@@ -152,4 +152,4 @@ def images_of(count: int | str) -> int:
         number = math.nan
     if not 1 <= number <= 1e12:
         raise UsageError(f"{count!r} is no number of images; write for example 20000, 500k or 2M")
-    return int(number)
+    return round(number)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sparring.errors import FileUnusableError, UsageError
+from sparring.errors import FileUnusableError, ShapeError, UsageError
 from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ class Inception(LayeredNetwork):
         return Features(values, logits)
 
     def layers(self, x: Tensor) -> list[Tensor]:
-        """The stem and the first blocks, which images of 32 pixels and more reach."""
+        """The stem and the first blocks. Raises ShapeError for images of less than 28 pixels, which end before them."""
+        if min(x.shape[2:]) < 28:
+            raise ShapeError(
+                f"inception's layers need images of 28 pixels, and these have {x.shape[2]}x{x.shape[3]}; take lite0"
+            )
         found = []
         for name in _STEM:
             x = getattr(self.body, name)(x)

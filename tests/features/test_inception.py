@@ -9,8 +9,8 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from sparring import features
-from sparring.errors import FileUnusableError, UsageError
-from sparring.features.inception import load_inception
+from sparring.errors import FileUnusableError, ShapeError, UsageError
+from sparring.features.inception import Inception, load_inception
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -68,3 +68,8 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(UsageError, match="need torch-fidelity; pip install"):
         load_inception(tmp_path / "other.pth")
+
+
+def test_images_that_end_before_its_layers() -> None:
+    with pytest.raises(ShapeError, match="need images of 28 pixels, and these have 24x32; take lite0"):
+        Inception.layers(None, torch.zeros(2, 3, 24, 32))  # type: ignore[arg-type]

@@ -141,6 +141,15 @@ def test_tensor_with_attributes_reads_as_the_tensor(tmp_path):
     assert isinstance(read[1], nn.Parameter)
 
 
+@pytest.mark.parametrize("container", [ZIP, PLAIN])
+def test_classes_may_be_keys(tmp_path, container):
+    """As Lightning 1.0 has its callbacks."""
+    read = reread(tmp_path, {"callbacks": {Path: {"best": 1.0}}, "state_dict": {"w": torch.ones(2)}}, container)
+    assert [key.name for key in read["callbacks"]] == ["pathlib.Path"]
+    assert list(tensors_of(read)) == ["w"]
+    assert list(tensors_of({Record("a.B"): {"w": torch.ones(2)}})) == ["a.B.w"]
+
+
 def test_unknown_classes_become_records(tmp_path):
     read = reread(tmp_path, [EasyDict(z=512), Counter("aa"), defaultdict(list, a=1), Path, slice(1, 2)], PLAIN)
     assert all(isinstance(record, Record) for record in read)
@@ -185,6 +194,7 @@ def test_nvidia_persistent_objects_give_their_state_dict(tmp_path, monkeypatch):
         ({"w": torch.ones(2)}, ["w"]),
         ({"state_dict": {"w": torch.ones(2)}, "epoch": 1, "loss": torch.tensor(0.5)}, ["w"]),
         ({"g": {"w": torch.ones(2)}, "d": {"v": torch.ones(2)}, "g_ema": {"u": torch.ones(2)}}, ["u"]),
+        ({"state_dict": {"w": torch.ones(2)}, "rng_state": torch.get_rng_state()}, ["w"]),
         ({"model": {"state_dict": {"a.w": torch.ones(2)}}}, ["a.w"]),
         ({"encoder": {"w": torch.ones(2)}, "decoder": {"w": torch.ones(2)}}, ["encoder.w", "decoder.w"]),
     ],

@@ -207,7 +207,7 @@ PROGRAMS: dict[str, tuple[bytes, str]] = {
     "dict in itself": (b"}q\x00K\x01h\x00s", "holds itself"),
     "record in itself": (name("a.b") + b")\x81q\x00h\x00b", "holds itself"),
     "list as key": (b"}]Ns", "a key is []"),
-    "record as key": (b"}" + name("a.b") + b"Ns", "a key is the record"),
+    "called record as key": (b"}" + name("a.b") + b")RNs", "a key is the record"),
     "long number as key": (b"}" + const(1 << 300) + b"Ns", "a number of 301 bits"),
     "odd dict": (b"}(NNNu", "sets 3 keys and values"),
     "items on a list": (b"]NNs", "not a dict"),

@@ -61,7 +61,8 @@ def _wrapped(value: object) -> object:
     if isinstance(value, Record) and _module(value):
         return None  # its submodules may well be called "model"
     table = _table(value)
-    if any(isinstance(entry, Tensor) and entry.numel() > 1 for entry in table.values()):
+    weights = (entry for entry in table.values() if isinstance(entry, Tensor) and entry.is_floating_point())
+    if any(weight.numel() > 1 for weight in weights):  # a generator's state, of bytes, may lie beside the wrapper
         return None
     return next((table[name] for name in _WRAPPERS if name in table and any(_flatten(table[name], ""))), None)
 
@@ -71,7 +72,8 @@ def _flatten(value: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
         yield prefix, value
         return
     for name, entry in _table(value).items():
-        yield from _flatten(entry, f"{prefix}.{name}" if prefix else str(name))
+        called = name.name if isinstance(name, Record) else str(name)
+        yield from _flatten(entry, f"{prefix}.{called}" if prefix else called)
 
 
 def _table(value: object) -> dict[object, object]:
@@ -98,5 +100,5 @@ def _module(record: Record) -> dict[object, object]:
 
 
 def _names(table: dict[object, object]) -> str:
-    names = [ascii(name)[:40] for name in list(table)[:12]]
+    names = [ascii(name.name if isinstance(name, Record) else name)[:40] for name in list(table)[:12]]
     return ", ".join(names) + (", ..." if len(table) > 12 else "") if names else "other values"

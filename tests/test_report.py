@@ -229,6 +229,22 @@ def test_points_have_a_film_too(tmp_path):
     assert not any("crisp" in (a.get("class") or "").split() for _, a in reader.tags)
 
 
+def test_grids_that_are_no_points_are_not_turned_to_their_negative(tmp_path):
+    """Wider than half the stage, whose pixels are not shown as squares either."""
+    reader, _ = read(make_run(tmp_path, pixels=48))
+    assert not any({"points", "crisp"} & set((a.get("class") or "").split()) for _, a in reader.tags)
+
+
+def test_commands_can_be_typed_as_they_are(tmp_path):
+    """Beyond the budget, where it was seen twice already, and with the modules that a run's recipe names."""
+    run = make_run(tmp_path)
+    run.append({"seen": 20_000, "round": 2})
+    run.trust = ("own.parts",)
+    text = read(run)[0].text
+    assert f"sparring train --resume --out {tmp_path} --images 40000 --trust own.parts" in text
+    assert text.count("--trust own.parts") == 5
+
+
 def test_without_a_script_first_middle_and_last_are_visible(tmp_path):
     reader, _ = read(make_run(tmp_path, grids=7))
     keys = [a["data-seen"] for tag, a in reader.tags if tag == "li" and a.get("class") == "key"]
@@ -325,8 +341,8 @@ def test_a_drawing_stays_inside_its_frame_and_says_what_does_not():
 
 def test_a_chart_of_equal_values_and_of_one_value_can_be_drawn():
     for axis in ("linear", "zero", "log", "share"):
-        for count in (1, 3):
-            series = Series("x", "d", tuple((float(k), 0.5) for k in range(count)))
+        for values in ((0.5,), (0.5, 0.5, 0.5), (1.3862943649291992, math.nextafter(1.3862943649291992, 2))):
+            series = Series("x", "d", tuple(enumerate(values)))
             assert draw(Chart("a", "A", "", (series,), axis), until=1).y_ticks
 
 

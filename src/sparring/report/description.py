@@ -128,24 +128,27 @@ def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) 
 
 def commands(run: Run, seen: int) -> list[Fact]:
     """How to go on, ready to copy: to the end of the budget, or beyond it where it was seen."""
-    path = shlex.quote(str(run.path))
-    budget = run.bound.facts.budget
+    path, budget = shlex.quote(str(run.path)), run.bound.facts.budget
+    trust = "".join(f" --trust {shlex.quote(module)}" for module in run.trust)
     resume = f"sparring train --resume --out {path}"
-    longer = Fact("train twice as long", f"{resume} --images {2 * budget}", code=True)
-    if isinstance(run.bound.recipe.game(), ImageGame):
-        return [
-            Fact("use it on images of yours", f"sparring translate {path} photos/ made/", code=True),
-            longer if seen >= budget else Fact("train to the end", resume, code=True),
-            Fact("measure it", f"sparring evaluate {path}", code=True),
-            Fact("take it along", f"sparring export {path} --to safetensors", code=True),
-        ]
-    return [
-        Fact("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples", code=True),
-        longer if seen >= budget else Fact("train to the end", resume, code=True),
-        Fact("measure it", f"sparring evaluate {path}", code=True),
-        Fact("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif", code=True),
-        Fact("take the generator along", f"sparring export {path} --to safetensors", code=True),
+    longer = "train to the end", resume
+    if seen >= budget:
+        longer = "train twice as long", f"{resume} --images {2 * seen}"
+    said = [
+        ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples"),
+        longer,
+        ("measure it", f"sparring evaluate {path}"),
+        ("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif"),
+        ("take the generator along", f"sparring export {path} --to safetensors"),
     ]
+    if isinstance(run.bound.recipe.game(), ImageGame):
+        said = [
+            ("use it on images of yours", f"sparring translate {path} photos/ made/"),
+            longer,
+            ("measure it", f"sparring evaluate {path}"),
+            ("take it along", f"sparring export {path} --to safetensors"),
+        ]
+    return [Fact(purpose, words + trust, code=True) for purpose, words in said]
 
 
 def shape_words(shape: Iterable[int]) -> str:

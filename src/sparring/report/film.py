@@ -38,10 +38,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Film:
-    """Frames, oldest first; `note` says what was left out or made smaller; `crisp` pixels are shown as squares."""
+    """Frames, oldest first; `note` says what was left out or made smaller.
+
+    `crisp` pixels are shown as squares; `points` on white are shown on black where the page is dark.
+    """
 
     frames: tuple[Frame, ...]
     crisp: bool
+    points: bool
     note: str
 
 
@@ -57,8 +61,9 @@ def film(run: Run, *, limit: int = LIMIT) -> Film:
         Frame(seen, picture.url, picture.width * picture.factor, picture.height * picture.factor, k in keys)
         for k, (seen, picture) in enumerate(chosen)
     )
-    crisp = not run.bound.facts.points and all(picture.factor > 1 for _, picture in chosen)
-    return Film(frames, crisp, _note(len(found), [picture for _, picture in chosen]))
+    points = run.bound.facts.points
+    crisp = not points and all(picture.factor > 1 for _, picture in chosen)
+    return Film(frames, crisp, points, _note(len(found), [picture for _, picture in chosen]))
 
 
 def thin(sizes: Sequence[int], limit: int) -> list[int]:

@@ -218,7 +218,8 @@ def _range(chart: Chart) -> tuple[float, float, str]:
     high = max([high, *(v for v, _ in chart.references)])
     if chart.axis == "zero":
         low = min(low, 0.0)
-    margin = 0.06 * (high - low) or abs(high) / 10 or 1.0
+    wide = high - low > 1e-9 * abs(high)  # closer numbers have the same words
+    margin = 0.06 * (high - low) if wide else abs(high) / 10 or 1.0
     return (low if low == 0 else low - margin), high + margin, note.strip()
 
 

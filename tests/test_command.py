@@ -21,10 +21,10 @@ import pytest
 
 from sparring.cli.benchmarks import _say
 from sparring.console import ProgressStyle, display
-from sparring.engine.checkpoint import checkpoints
+from sparring.engine.checkpoint import checkpoints, save
 from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest
-from sparring.errors import DivergedError, Interrupted, UsageError
+from sparring.errors import DivergedError, FileUnusableError, Interrupted, UsageError
 from sparring.recipes import gan
 from sparring.training import train
 
@@ -184,6 +184,32 @@ def test_a_longer_run_goes_on_to_its_own_end(whole: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("hearing")
+def test_a_signal_at_the_last_save_is_heard_and_its_command_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a run that went on to less than its budget: it ends there, and its report does not say that it is trained."""
+    out, begun = tmp_path / "run", save
+
+    def stopped_while_saving(*arguments: Any, **keywords: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return begun(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sparring.training.keeper.save", stopped_while_saving)
+        with pytest.raises(Interrupted, match="stopped and saved"):
+            train(gan(width=8), "ring8", images="40k", out=out, threads=1, progress="none")
+        seen = Run(out).checkpoint.seen
+        with pytest.raises(
+            Interrupted, match=f"score it with: sparring train --resume --out {out} --images {seen + 1}$"
+        ):
+            train(images=seen + 1, out=out, resume=True, threads=1, progress="none")
+    assert not any("scores" in record for record in Run(out).records())
+    train(images=seen + 1, out=out, resume=True, threads=1, progress="none")
+    assert [score["name"] for score in Run(out).records()[-1]["scores"]] == ["fid", "kid"]
+    assert 'class="state stopped"' in (out / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("hearing")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_stopped_before_its_score_is_scored_when_it_goes_on(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -319,6 +345,10 @@ def test_newer_and_foreign_runs_are_refused(whole: Path, data: Path, tmp_path: P
     newer = run("train", "--resume", "--out", out)
     assert newer.returncode == 4
     assert "update sparring" in newer.stderr
+    for damage in ({"shape": None}, {"shape": [1, 2]}, {"held_out": "x"}, {"held_out": [10**9]}, {"source": 5}):
+        (out / "recipe.json").write_text(json.dumps({**card, "data": {**card["data"], **damage}}))
+        with pytest.raises(FileUnusableError, match="is not the record of a run"):
+            assert Run(out).card
     (out / "recipe.json").write_text("{")
     assert run("train", "--resume", "--out", out).returncode == 4
     foreign = tmp_path / "photos"
@@ -360,6 +390,9 @@ NONSENSE = [
     (["train", "--recipe", "gan", "--generator-batch", "inf"], 2, "inf"),
     (["train", "--recipe", "gan", "--fakes-per-real", "nan"], 2, "fakes"),
     (["train", "--recipe", "gan", "--batch-norm", "--batch", "1"], 2, "of which a turn has one; use a larger batch"),
+    (["train", "--recipe", "gan", "--width", "16.7"], 2, "unable to convert"),
+    (["sample", "runs/a", "-n", "2.5"], 2, "unable to convert"),
+    (["train", "--recipe", "progan", "--most", "2000000", "--images", "100"], 2, "could not be read again"),
     (["train", "--recipe", "gan", "--dropout", "2"], 2, "cannot be built"),
     (["train", "--recipe", "gan", "--z-dim", "0"], 2, "z of 0 numbers cannot be"),
     (["train", "--recipe", "dcgan", "--beta1", "1"], 2, "beta of 1"),
@@ -485,6 +518,8 @@ def test_every_flag_is_explained() -> None:
     from sparring.cli.train_command import train_command
 
     commands = {name: app[name] for name in app if not name.startswith("-") and name != "train"}
+    if "train" in app:
+        del app["train"]
     app.command(train_command(["train"]), name="train")
     arguments = [
         argument
@@ -516,3 +551,16 @@ def test_help_is_immediate() -> None:
         "except SystemExit: assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_a_recipe_that_hands_settings_on_has_its_own_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sparring.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "import sparring\ndef mine(*rest, width: int = 8, **settings):\n    return sparring.recipes.gan(width=width)\n"
+    )
+    (tmp_path / "thin_wrapper.py").write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "ring8", "--recipe", "thin_wrapper:mine", "--width", "4", "--images", "64", "--out", "a"])
+    assert ended.value.code == 0

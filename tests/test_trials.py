@@ -24,7 +24,7 @@ from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, Interrupted, SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipes import gan
-from sparring.trials import Journal, check, play, side_by_side
+from sparring.trials import Journal, cautions_said, check, play, side_by_side
 
 STUB = """
 import pathlib, signal, sys, time
@@ -41,6 +41,10 @@ pathlib.Path(word + ".runs").touch()
 if word == "falls":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.raise_signal(signal.SIGTERM)
+if word == "warns":
+    print("warning: batch norm", file=sys.stderr)
+    print(7)
+    sys.exit(0)
 if word == "answers":
     while not pathlib.Path("saves.runs").exists():
         time.sleep(0.01)
@@ -220,3 +224,10 @@ def test_a_child_that_is_killed_is_said_to_be(stub: Path) -> None:
     """As by a kernel without memory."""
     with pytest.raises(SparringError, match="sparring falls failed: ended by signal 15; is there memory"):
         list(side_by_side([["falls"]], jobs=2, threads=1))
+
+
+def test_what_children_warn_of_is_said_once(stub: Path) -> None:
+    said: list[str] = []
+    with cautions_said(said.append):
+        assert list(side_by_side([["warns"], ["warns"]], jobs=2, threads=1)) == [7, 7]
+    assert said == ["warning: batch norm"]

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +27,15 @@ from sparring.engine.rounds import Round, rounds
 from sparring.engine.signals import StopRequest, listening
 from sparring.engine.state import State
 from sparring.errors import DiskError, DivergedError, FileUnusableError, Interrupted, SparringError, UsageError
-from sparring.recipe import BoundRecipe
+from sparring.recipe import BoundRecipe, RecipeWarning
 from sparring.recipe_file import identity
 from sparring.recipes.spelling import recipe_named
 
-__all__ = ["Journal", "check", "play", "side_by_side", "slug", "unfinished"]
+__all__ = ["Journal", "cautions_said", "check", "play", "side_by_side", "slug", "unfinished"]
 
 _SECONDS_BETWEEN_SAVES = 60
 _UNFINISHED = "unfinished"
+_CAUTION = "warning: "
 
 
 def play(
@@ -161,6 +163,24 @@ def check(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: i
             raise UsageError(f"{number} {name} cannot be; give a number from 1")
 
 
+@contextlib.contextmanager
+def cautions_said(say: Callable[[str], None]) -> Iterator[None]:
+    """What a recipe warns of is said to the person, once."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, RecipeWarning):
+            others(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            say(f"{_CAUTION}{message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RecipeWarning)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
+
+
 def slug(word: str) -> str:
     """A recipe's word as the name of a file, on every system; no two words share one.
 
@@ -224,4 +244,7 @@ def _answer(words: Sequence[str], threads: int, stop: StopRequest) -> Any:
         error = SparringError(f"sparring {' '.join(words)} failed: {said[-1].removeprefix('sparring: ')}")
         error.exit_code = process.returncode if process.returncode > 1 else error.exit_code
         raise error
+    for line in err.splitlines():
+        if line.startswith(_CAUTION):
+            warnings.warn(line.removeprefix(_CAUTION), RecipeWarning, stacklevel=1)
     return json.loads(out)

@@ -61,12 +61,14 @@ def modes(
     """
     from sparring.modes import run_modes
     from sparring.modes.table import as_markdown
+    from sparring.trials import cautions_said
 
     words = [word.strip() for word in recipes.split(",")]
-    summary = run_modes(
-        data, words, protocol=protocol, rounds=rounds, seeds=range(first_seed, first_seed + seeds),
-        out=out, work=work, digits=digits, jobs=jobs, threads=threads, say=_say,
-    )  # fmt: skip
+    with cautions_said(_say):
+        summary = run_modes(
+            data, words, protocol=protocol, rounds=rounds, seeds=range(first_seed, first_seed + seeds),
+            out=out, work=work, digits=digits, jobs=jobs, threads=threads, say=_say,
+        )  # fmt: skip
     answer(summary.to_json(), json, as_markdown(summary))
 
 
@@ -126,16 +128,18 @@ def compare(
     from sparring import comparison
     from sparring.errors import UsageError
     from sparring.schedule import images_of
+    from sparring.trials import cautions_said
 
     if not recipes:
         raise UsageError("there is nothing to compare; name recipes, such as dcgan r3gan")
     setting = comparison.Setting(
         data, size_of(size), None if images is None else images_of(images), minutes, subset, n=n, features=features
     )
-    found = comparison.compare(
-        recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, work=work, jobs=jobs,
-        threads=threads, say=_say,
-    )  # fmt: skip
+    with cautions_said(_say):
+        found = comparison.compare(
+            recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, work=work, jobs=jobs,
+            threads=threads, say=_say,
+        )  # fmt: skip
     answer(found.to_json(), json, comparison.as_markdown(found))
 
 

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, final
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 from rich.console import Console
 from rich.table import Table
 
@@ -40,7 +40,16 @@ class _Screen(Console):
         raise BrokenPipeError
 
 
+def _strictly(kind: Any, tokens: Sequence[Token]) -> Any:
+    """What cyclopts reads, but a fraction is no whole number."""
+    found = convert(kind, tokens)
+    if isinstance(found, int) and not isinstance(found, bool) and any("." in token.value for token in tokens):
+        raise ValueError
+    return found
+
+
 app = App(
+    default_parameter=Parameter(converter=_strictly),
     name="sparring",
     help="GANs for everybody: train, watch, measure, keep.",
     version=__version__,

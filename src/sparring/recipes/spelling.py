@@ -16,6 +16,10 @@ from sparring.recipes.changes import CHANGES
 __all__: list[str] = []
 
 
+_SEVERAL = ("modify", "penalty", "generator_penalty")
+"""Changes that add to what there is."""
+
+
 def recipe_function(name: str) -> Callable[..., Any]:
     """A recipe's function by its name, or a person's own by package.module:function."""
     from sparring import recipes
@@ -60,6 +64,9 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
     except (TypeError, ValueError, NameError) as error:
         raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
     changes = []
+    keys = [key for key, _ in pairs]
+    if again := next((key for key in keys if keys.count(key) > 1 and key not in _SEVERAL), None):
+        raise UsageError(f"{again} is given twice; give it once")
     for key, value in pairs:
         choose(key, dict.fromkeys([*accepted, *CHANGES]), f"parameter or change of {name},")
         try:
@@ -97,5 +104,7 @@ def _read(text: str, hint: Any, what: str) -> Any:
                 return kind(text)
             except ValueError:
                 continue
-    expected = ", ".join(map(str, get_args(hint))) or getattr(hint, "__name__", str(hint))
+    words: dict[Any, str] = {type(None): "none", bool: "true, false"}
+    kinds = get_args(hint) or (hint,)
+    expected = ", ".join(words[kind] if kind in words else getattr(kind, "__name__", str(kind)) for kind in kinds)
     raise UsageError(f"{text!r} is no value for {what}; it takes {expected}")

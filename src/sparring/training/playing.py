@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sparring.console import Display, ProgressStyle, display
 from sparring.data.options import Channels, sides_of
@@ -19,12 +17,13 @@ from sparring.engine.signals import Stopped, StopRequest, interrupting, listenin
 from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
 from sparring.evaluation import evaluate, sentence
 from sparring.game import ImageGame
-from sparring.recipe import Recipe, RecipeWarning
+from sparring.recipe import Recipe
 from sparring.report import write_report
 from sparring.schedule import images_of
 from sparring.tracking import Tracker, tensorboard_writer, tracker
 from sparring.training.keeper import Keeper
 from sparring.training.session import Session, Wish, begin, prepare, resume_session, run_to_resume
+from sparring.trials import cautions_said
 
 __all__ = ["train"]
 
@@ -71,7 +70,7 @@ def train(
     devices = Devices(device, threads)
     begun = start if isinstance(start, Run) or start is None else Run(start, trust=trust)
     wish = Wish(recipe, data, sides_of(size), channels, images, minutes, seed, begun)
-    with display(progress) as screen, _cautions_said(screen):
+    with display(progress) as screen, cautions_said(screen.say):
         if resume:
             run = run_to_resume(out, wish, trust)
             with run.locked():
@@ -80,24 +79,6 @@ def train(
         with session.run.locked():
             begin(session)
             return _train(session, screen, tensorboard)
-
-
-@contextlib.contextmanager
-def _cautions_said(screen: Display) -> Iterator[None]:
-    """What a recipe warns of is said to the person, once."""
-    said: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if not issubclass(category, RecipeWarning):
-            others(message, category, *where, **more)
-        elif str(message) not in said:
-            said.add(str(message))
-            screen.say(f"warning: {message}")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", RecipeWarning)
-        others, warnings.showwarning = warnings.showwarning, show
-        yield
 
 
 def _train(session: Session, screen: Display, tensorboard: bool) -> Run:
@@ -153,7 +134,7 @@ def _check(images: int | str | None, minutes: float | None, threads: int | None,
 
 def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracker | None) -> None:
     """The rounds, with their records, grids and checkpoints; raises Interrupted after saving."""
-    state, run, said = session.state, session.run, False
+    state, run = session.state, session.run
     keeper = Keeper(session, screen, tracking)
     if state.seen == 0:
         keeper.grid()
@@ -164,8 +145,7 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
             session.bound, session.loader, seed=session.seed, state=state, devices=session.devices, until=session.until
         ):
             keeper.after(played)
-            if stop.signal is not None and state.seen < session.until:
-                said = True
+            if stop.signal is not None:
                 break
         keeper.checkpoint(last=True)
     except DivergedError as error:
@@ -173,17 +153,22 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
         keeper.tolerate(lambda: run.append(happened))
         keeper.tolerate(lambda: write_report(run, standing="stopped"))
         raise
-    if said and stop.signal is not None:
+    if stop.signal is not None:
         keeper.tolerate(lambda: write_report(run, standing="stopped"))
-        raise Interrupted(
-            f"stopped and saved at {state.seen / 1000:,.1f} kimg; go on with: {_going_on(session)}", stop.signal
-        )
+        raise Interrupted(_stopped(session), stop.signal)
+
+
+def _stopped(session: Session) -> str:
+    """What a run that was stopped is told: where it is, and the command that goes on with it."""
+    if session.state.seen >= session.until:
+        return f"stopped before its score, trained and saved; score it with: {_going_on(session)}"
+    return f"stopped and saved at {session.state.seen / 1000:,.1f} kimg; go on with: {_going_on(session)}"
 
 
 def _going_on(session: Session) -> str:
     """The command that goes on with a run until where it was to end."""
     words = ["sparring", "train", "--resume", "--out", str(session.run.path)]
-    if session.state.seen < session.until != session.bound.facts.budget:
+    if session.until != session.bound.facts.budget:
         words += ["--images", str(session.until)]
     return shlex.join([*words, *(word for module in session.run.trust for word in ("--trust", module))])
 
@@ -217,14 +202,12 @@ def _finish(session: Session, screen: Display) -> Run:
             _score(session, screen)
     except Stopped as stopped:
         with contextlib.suppress(DiskError):
-            write_report(run)
-        raise Interrupted(
-            f"stopped before its score, trained and saved; score it with: {_going_on(session)}", stopped.signal
-        ) from stopped
+            write_report(run, standing="stopped")
+        raise Interrupted(_stopped(session), stopped.signal) from stopped
     except SparringError as error:
         screen.say(f"not scored: {error}")
     try:
-        report = str(write_report(run))
+        report = str(write_report(run, standing="stopped"))  # where its whole budget was not seen
     except DiskError as error:
         report = f"not written: {error}"
     screen.say(f"samples  {run.grids()[-1][1]}" if run.grids() else "samples  none were written")

@@ -29,12 +29,12 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.engine.translator import exhibited, side_by_side
-from sparring.errors import DataError, ShapeError, UsageError
+from sparring.errors import DataError, FileUnusableError, ShapeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
 from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
-from sparring.recipe_file import foreign_modules, identity, to_json
+from sparring.recipe_file import foreign_modules, from_json, identity, to_json
 from sparring.recipes.choice import default_recipe
 from sparring.schedule import images_of, value
 from sparring.training.transfer import inherit, recipe_of, without_ramps
@@ -126,6 +126,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     facts = (dataset.shape, len(dataset.classes), len(split.train))
     likely = images_of(wish.images) if wish.images else 200_000
     guess = _for_budget(wish, recipe, likely).bind(*facts, budget=likely)
+    _refuse_unreadable(guess)
     pace = measure_pace(guess, loader, devices)
     minutes = wish.minutes or (_GPU_MINUTES if gpu else _CPU_MINUTES)
 
@@ -157,6 +158,14 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     for line in said:
         screen.say(line)
     return session
+
+
+def _refuse_unreadable(bound: BoundRecipe) -> None:
+    """Raises UsageError for a recipe that its own file would not give back."""
+    try:
+        from_json(to_json(bound), trust=foreign_modules(bound.recipe))
+    except FileUnusableError as error:
+        raise UsageError(f"a run of {bound.recipe.name} could not be read again: {error}") from error
 
 
 def _costs_the_same(recipe: Recipe) -> bool:

@@ -22,7 +22,7 @@ from sparring.engine.rounds import rounds
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.engine.translator import exhibited
-from sparring.errors import ShapeError, UsageError
+from sparring.errors import FileUnusableError, ShapeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.gpt import CodePrior
 from sparring.networks.vqgan import Codec
@@ -124,6 +124,17 @@ def test_every_recipe_survives_its_file(name: str, devices: Devices) -> None:
     assert to_json(again) == to_json(fitted)
     one, two = play(fitted, 2, devices).tensors(), play(again, 2, devices).tensors()
     assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("damage", [{"shape": [2]}, {"shape": None}, {"shape": [1, 0, 8]}, {"budget": 0}])
+def test_a_recipe_file_of_data_that_cannot_be_is_refused(damage: dict[str, Any]) -> None:
+    encoded = to_json(bound("gan", (1, 16, 16)))
+    encoded["with"]["facts"]["with"].update(damage)
+    with pytest.raises(FileUnusableError, match="does not hold a bound recipe"):
+        from_json(encoded)
+    encoded["with"] |= {"facts": to_json(bound("gan", (1, 16, 16)))["with"]["facts"], "recipe": None}
+    with pytest.raises(FileUnusableError, match="does not hold a bound recipe"):
+        from_json(encoded)
 
 
 @pytest.mark.parametrize("name", recipes.__all__)

@@ -96,8 +96,8 @@ def evaluate(
         raise UsageError("images of two channels have no feature network; score one channel or three")
     network = None if points else load(features or best_for(_shape(reals.images)))
     chosen = _given_by(network, chosen, asked=metrics is not None)
+    place = find_device(device)
     if network is not None:
-        place = find_device(device)
         network.module.to(place)
         if isinstance(subject, Run | TrainedGenerator):
             _generator(subject).network.to(place)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparring.errors import FileUnusableError, UsageError
 from sparring.names import known_name, name_of, resolve
-from sparring.recipe import BoundRecipe, Recipe
+from sparring.recipe import BoundRecipe, Facts, Recipe
 
 __all__ = ["foreign_modules", "from_json", "identity", "to_json"]
 
@@ -44,9 +44,17 @@ def from_json(encoded: Mapping[str, Any], *, trust: Iterable[str] = ()) -> Bound
         raise FileUnusableError(f"the recipe file is damaged or from another version ({error})") from error
     except UsageError as error:
         raise FileUnusableError(f"the recipe file cannot be used: {error}") from error
-    if not isinstance(bound, BoundRecipe):
+    if not (isinstance(bound, BoundRecipe) and isinstance(bound.recipe, Recipe) and _possible(bound.facts)):
         raise FileUnusableError("the recipe file does not hold a bound recipe")
     return bound
+
+
+def _possible(facts: object) -> bool:
+    """Whether data and budget can be what a file says that they are."""
+    if not isinstance(facts, Facts) or not isinstance(facts.shape, tuple):
+        return False
+    numbers = (*facts.shape, facts.budget)
+    return len(numbers) == 4 and all(isinstance(number, int) and number >= 1 for number in numbers)
 
 
 def identity(bound: BoundRecipe, seed: int) -> str:

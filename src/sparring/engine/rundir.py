@@ -138,7 +138,7 @@ class Run:
             return []
         found: list[dict[str, Any]] = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
                 if not isinstance(record, dict) or not isinstance(record.get("seen", 0), int):
                     continue
@@ -222,11 +222,24 @@ class Run:
 
 def _complete(card: Mapping[str, Any]) -> bool:
     """Whether a record has what every reader relies on."""
-    data = card.get("data")
+    kinds = {"recipe": dict, "seed": int, "data": dict}
     return card["format"] > FORMAT or (
-        (isinstance(card.get("recipe"), dict) and isinstance(card.get("seed"), int))
-        and isinstance(data, dict)
-        and {"source", "name", "fingerprint", "shape", "channels", "classes", "images", "held_out"} <= set(data)
+        all(isinstance(card.get(name), kind) for name, kind in kinds.items())
+        and isinstance(card.get("machine", {}), dict)
+        and _are_data(card["data"])
+    )
+
+
+def _are_data(data: Mapping[str, Any]) -> bool:
+    """Whether these are the facts of a data set that every reader relies on."""
+    kinds = {"source": str | None, "name": str, "fingerprint": str, "channels": str | int, "images": int}
+    lists = {"shape": int, "classes": str, "held_out": int}
+    return (
+        all(name in data and isinstance(data[name], kind) for name, kind in kinds.items())
+        and all(isinstance(data.get(name), list) for name in lists)
+        and all(isinstance(item, kind) for name, kind in lists.items() for item in data[name])
+        and len(data["shape"]) == 3
+        and all(0 <= place < data["images"] for place in data["held_out"])
     )
 
 

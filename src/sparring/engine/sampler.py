@@ -88,7 +88,7 @@ class TrainedGenerator:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image; points are (2, 1, 1)."""
-        channels, height, width = self.sample(1).shape[1:]
+        channels, height, width = self.sample(1, batch=1).shape[1:]
         return channels, height, width
 
     def styles(self, z: Tensor, labels: Tensor | None = None, *, truncation: float | None = None) -> Tensor:

@@ -110,7 +110,9 @@ def film(frames: Sequence[Image.Image], ending: str, *, seconds: float = 4.0) ->
     buffer = io.BytesIO()
     kind = Image.registered_extensions()[ending]
     rest = [frame.copy() for frame in frames[1:]]
-    frames[0].save(buffer, kind, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    # Through what is clear in a frame of a GIF, the frame before would be seen.
+    cleared = {"disposal": 2} if kind == "GIF" and frames[0].mode == "RGBA" else {}
+    frames[0].save(buffer, kind, save_all=True, append_images=rest, duration=milliseconds, loop=0, **cleared)
     return buffer.getvalue()
 
 

@@ -156,6 +156,8 @@ def test_what_cannot_be() -> None:
     generator = style_based()[0]
     with pytest.raises(UsageError, match="7 directions cannot be had of 6 dimensions"):
         principal(generator, 7)
+    with pytest.raises(UsageError, match="1 seeds span no direction"):
+        principal(generator, 1, n=1)
     with pytest.raises(UsageError, match="there is no layer 6"):
         factorised(generator, layers=[6])
     with pytest.raises(UsageError, match="a row of 1 images cannot be"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import math
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,6 +22,7 @@ from sparring.errors import DiskError, UsageError
 from sparring.latent.interpolate import interpolate, lerp, slerp, strip, write_film, write_strip
 from sparring.networks.dcgan import Generator as Convolutional
 from sparring.networks.mlp import Generator as Perceptron
+from sparring.pictures import film
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 32, 48), (4, 16, 16), (2, 1, 1)]
 SEEDS = [5, 5000, 2]
@@ -143,6 +146,18 @@ def test_a_film_has_all_frames(tmp_path: Path, shape, ending):
     with Image.open(path) as film:
         assert film.n_frames == 7
         assert min(film.size) >= 100
+
+
+@pytest.mark.parametrize("ending", [".gif", ".apng"])
+def test_clear_pixels_of_a_film_stay_clear(ending):
+    """A dot that moves leaves nothing where it was."""
+    frames = [Image.new("RGBA", (24, 24), (0, 0, 0, 0)) for _ in range(3)]
+    for place, frame in enumerate(frames):
+        frame.paste((200, 30, 30, 255), (8 * place, 0, 8 * place + 8, 8))
+    with Image.open(io.BytesIO(film(frames, ending))) as made:
+        for place in range(3):
+            made.seek(place)
+            assert np.count_nonzero(np.asarray(made.convert("RGBA"))[:, :, 3]) == 64
 
 
 @pytest.mark.parametrize("shape", SHAPES)

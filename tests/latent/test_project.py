@@ -119,6 +119,8 @@ def test_what_cannot_be_projected(styled: TrainedGenerator, tmp_path: Path) -> N
     plain = TrainedGenerator(dcgan.Generator((1, 16, 16), width=4, z_dim=6))
     with pytest.raises(UsageError, match=r"no styles, so no space w\+"):
         project(plain, torch.zeros(1, 16, 16, dtype=torch.uint8), space="w+")
+    with pytest.raises(UsageError, match=r"there is no space 'q'; use w, w\+, z"):
+        project(styled, torch.zeros(3, 16, 16, dtype=torch.uint8), space="q")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="0 steps at"):
         project(plain, torch.zeros(1, 16, 16, dtype=torch.uint8), steps=0)
     with pytest.raises(UsageError, match="points are not projected"):

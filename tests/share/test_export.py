@@ -122,6 +122,20 @@ def test_the_script_answers_nonsense_in_a_sentence(run, tmp_path, monkeypatch, c
     assert f"error: {said}" in " ".join(capsys.readouterr().err.split()).replace(str(Path(__file__).parent) + "/", "")
 
 
+@pytest.mark.parametrize("content", [None, b"torn"])
+def test_the_script_without_its_weights_says_so(run, tmp_path, monkeypatch, capsys, content):
+    out = export(run, tmp_path / "out")
+    (out / "generator.safetensors").unlink()
+    if content is not None:
+        (out / "generator.safetensors").write_bytes(content)
+    monkeypatch.setattr(sys, "argv", ["generate.py", "--out", str(tmp_path / "drawn")])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(out / "generate.py"), run_name="__main__")
+    assert stopped.value.code == 2
+    assert "generator.safetensors beside this file cannot be used" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "drawn").exists()
+
+
 def test_what_is_loaded_is_what_was_trained(member, exported):
     before = torch.random.get_rng_state()
     loaded = load(exported)
@@ -174,6 +188,21 @@ def test_the_card_says_what_it_is(make_run, tmp_path):
     assert "licence" not in warnings
     text = (out / "README.md").read_text()
     assert all(word in text for word in ("12.5", "efficientnet", "CC0-1.0", "Goodfellow", "samples.png", "12 of 1,000"))
+
+
+def test_the_card_says_with_whose_weights_it_began(run, tmp_path):
+    """Another run's, whose licence it may be bound by."""
+    assert card_of(export(run, tmp_path / "alone"))["begun_with"] == []
+    out = export(rewrite(run, tmp_path / "copy", start="0123456789abcdef"), tmp_path / "out")
+    assert card_of(out)["begun_with"] == ["0123456789abcdef"]
+    assert "began with the weights of 0123456789abcdef" in " ".join(card_of(out)["warnings"])
+    assert "| Began with | `0123456789abcdef` |" in (out / "README.md").read_text()
+
+
+def test_points_are_called_points(make_run, tmp_path):
+    out = export(make_run(tmp_path / "run", recipes.gan(width=8, batch=4), (2, 1, 1)), tmp_path / "out")
+    assert "points, float32 [16, 2, 1, 1]" in (out / "README.md").read_text()
+    assert "The seed is in every row of points.csv" in (out / "generate.py").read_text()
 
 
 def test_without_licence_and_scores_the_card_warns(run, tmp_path):
@@ -303,6 +332,9 @@ def test_a_persons_own_network_is_carried_too(make_run, tmp_path, monkeypatch):
     run = own_run(make_run, tmp_path, monkeypatch)
     out = export(run, tmp_path / "out")
     assert torch.equal(load(out, trust=["own_network"]).sample(2), run.generator.sample(2))
+    text = (out / "generate.py").read_text()
+    assert "only what this generator needs; the others are their authors'." in text
+    assert 'THE SOFTWARE IS PROVIDED "AS IS"' in text
     for folder in (out, run.path):
         with pytest.raises(FileUnusableError, match="trust"):
             load(folder)

@@ -143,3 +143,8 @@ def test_what_does_not_fit_is_refused(spoil: Callable[[dict[str, Tensor]], None]
     spoil(tensors)
     with pytest.raises(FileUnusableError, match=words):
         codec(tensors)
+
+
+def test_what_we_exported_is_not_published() -> None:
+    with pytest.raises(FileUnusableError, match="this is what sparring exported"):
+        codec(published()[0].state_dict())

@@ -195,10 +195,10 @@ def test_folders_and_files(trained: Run, tmp_path: Path) -> None:
 
 
 def test_a_generator_is_no_translator(trained: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="makes images from images, not from noise; use translate"):
+    with pytest.raises(UsageError, match=r"makes images from images, not from noise; use (translate|reconstruct)"):
         _ = trained.generator
     other = make_run(tmp_path / "gan", tiny("gan"))
-    with pytest.raises(UsageError, match="makes images from noise, not from images; use sample"):
+    with pytest.raises(UsageError, match="is no network that makes images from images; use sample"):
         other.translator()
     with pytest.raises(ShapeError, match=r"takes uint8 images \[n, 3, h, w\]"):
         trained.translator().translate(pictures(1, 1, 32, 32))
@@ -212,9 +212,10 @@ def test_both_ways(tmp_path: Path) -> None:
     there, back = run.translator(), run.translator("b_to_a")
     assert torch.equal(there.translate(image), run.translator("a_to_b").translate(image))
     assert not torch.equal(there.translate(image), back.translate(image))
+    assert "| Direction | A to B |" in (export(run, tmp_path / "out") / "README.md").read_text()
     with pytest.raises(UsageError, match="there is no player of cyclegan 'generator'"):
         run.translator("generator")
-    with pytest.raises(UsageError, match="makes images from noise"):
+    with pytest.raises(UsageError, match="is no network that makes images from images"):
         run.translator("judge_a")
 
 
@@ -226,7 +227,7 @@ def test_what_is_exported_translates_alike(trained: Run, tmp_path: Path) -> None
     readme = (folder / "README.md").read_text()
     assert "sparring translate . photo.png made.png" in readme
     assert "private-photos" not in readme + (folder / "card.json").read_text()
-    with pytest.raises(UsageError, match="use translate"):
+    with pytest.raises(UsageError, match=r"not from noise; use (translate|reconstruct)"):
         load(folder)
     with pytest.raises(UsageError, match="holds one translator"):
         load_translator(folder, player="b_to_a")

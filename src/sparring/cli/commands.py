@@ -27,7 +27,7 @@ from sparring.cli.latent_commands import (
 )
 from sparring.cli.train_command import Json, Trust, answer, train_command
 from sparring.console import standard_error
-from sparring.errors import SparringError
+from sparring.errors import SparringError, UsageError
 
 __all__ = ["main"]
 
@@ -242,8 +242,11 @@ def evaluate(
     from sparring.engine.rundir import Run
     from sparring.evaluation import evaluate as measure
     from sparring.evaluation import sentence
+    from sparring.share.card import TRANSLATOR, read_card
     from sparring.share.load import load
 
+    if (run / "card.json").exists() and read_card(run)["kind"] == TRANSLATOR:
+        raise UsageError(f"{run} is an exported translator, and what it learnt from is its run's; evaluate the run")
     subject = (
         Run(run, trust=trust)
         if Run(run).exists

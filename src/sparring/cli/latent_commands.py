@@ -170,7 +170,7 @@ def directions(
     require_png(out)
     generator = load(run, trust=trust)
     chosen = None if layers is None else layers_named(layers)
-    wanted = classes_listed(classes, generator.names)
+    wanted = _one_class(classes, generator.names)
     walk_checked(steps, reach)
     generator.check(truncation)
     generator.labels(1, seed, classes=wanted)
@@ -222,7 +222,7 @@ def project(
     generator = load(run, trust=trust)
     if generator.shape[1:] == (1, 1):
         raise UsageError("this generator makes points, not images; project images")
-    wanted = classes_listed(classes, generator.names)
+    wanted = _one_class(classes, generator.names)
     target = read_image(image, generator.shape)
     found = nearest(generator, target, space=space, steps=steps, rate=rate, seed=seed, classes=wanted)
     write_projection(found, out)
@@ -245,3 +245,11 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise UsageError(f"{text!r} is no list of seeds; write for example 1,2,3") from None
+
+
+def _one_class(text: str | None, names: Sequence[str]) -> list[str] | None:
+    """As `classes_listed`; raises UsageError for several."""
+    wanted = classes_listed(text, names)
+    if wanted is not None and len(wanted) > 1:
+        raise UsageError(f"{len(wanted)} classes cannot be looked at together; give one, or none for all of them")
+    return wanted

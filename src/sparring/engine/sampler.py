@@ -17,6 +17,7 @@ from sparring.chance import draw, generator, latents, truncated, without_memory
 from sparring.errors import FileUnusableError, SparringError, UsageError
 from sparring.networks.gpt import CodePrior
 from sparring.networks.layers import StyleBased, Translator
+from sparring.networks.vqgan import Codec
 from sparring.pictures import data_url, grid, png, to_uint8
 from sparring.recipe import BoundRecipe
 
@@ -42,7 +43,8 @@ class TrainedGenerator:
 
     def __init__(self, network: nn.Module, *, source: str = "", names: Sequence[str] = ()) -> None:
         if isinstance(network, Translator):
-            raise UsageError(f"{source or 'this run'} makes images from images, not from noise; use translate")
+            use = "reconstruct, or train a vqgan_prior on it" if isinstance(network, Codec) else "translate"
+            raise UsageError(f"{source or 'this run'} makes images from images, not from noise; use {use}")
         self.network: Any = network.eval()
         self.source, self.names = source, tuple(names)
 

@@ -29,7 +29,7 @@ class TrainedTranslator:
 
     def __init__(self, network: nn.Module, *, source: str = "") -> None:
         if not isinstance(network, Translator):
-            raise UsageError(f"{source or 'this run'} makes images from noise, not from images; use sample")
+            raise UsageError(f"{source or 'this run'} is no network that makes images from images; use sample")
         self.network, self.source = network.eval(), source
         if network.noisy:
             for module in network.modules():

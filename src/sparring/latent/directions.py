@@ -45,6 +45,8 @@ def principal(
     out: each counts from its own mean. Raises UsageError for more directions than change anything.
     """
     _check(generator, k)
+    if n < 2:
+        raise UsageError(f"{n} seeds span no direction; give 2 or more")
     z = latents(list(range(seed, seed + n)), generator.z_dim, generator.z_kind)
     labels = generator.labels(n, seed, classes=classes)
     found = _centred(_entering(generator, z, labels).double(), labels)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -84,8 +84,10 @@ def project(
     change gently with latents.
     """
     space = space or ("w+" if generator.style_layers else "z")
+    if space not in get_args(Space):
+        raise UsageError(f"there is no space {space!r}; use {', '.join(get_args(Space))}")
     if space != "z" and not generator.style_layers:
-        raise UsageError(f"this generator has no styles, so no space {space}; use --space z")
+        raise UsageError(f"this generator has no styles, so no space {space}; use z")
     if steps < 1 or candidates < 1 or not 0 < rate <= 10:
         raise UsageError(
             f"{steps} steps at a rate of {rate} from {candidates} seeds cannot be; give one or more of each, and a "

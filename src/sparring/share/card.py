@@ -14,15 +14,16 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError
+from sparring.game import ImageGame
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import to_json
 
-__all__ = ["CARD", "FORMAT", "WEIGHTS", "Trained", "imported_card", "make_card", "read_card"]
+__all__ = ["CARD", "FORMAT", "TRANSLATOR", "WEIGHTS", "Trained", "imported_card", "make_card", "read_card"]
 
 CARD, WEIGHTS = "card.json", "generator.safetensors"
 FORMAT = 1
 
-_KINDS = _GENERATOR, _TRANSLATOR = "sparring generator", "sparring translator"
+_KINDS = _GENERATOR, TRANSLATOR = "sparring generator", "sparring translator"
 _FEW_IMAGES = 1000
 _NO_LICENCE = "No licence was given: ask the author before you use it, and mind the rights in the images."
 
@@ -45,6 +46,7 @@ def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: st
         "sparring": run.card.get("sparring"),
         "data": {key: data.get(key) for key in ("name", "fingerprint", "images", "classes")},
         "trained_on": facts.images,
+        "begun_with": _begun_with(run),
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},
         "licence": _line(licence),
         "warnings": _warnings(run, checkpoint, scores, licence),
@@ -65,6 +67,7 @@ def imported_card(
         "sparring": __version__,
         "data": {"name": f"published weights, {file}", "fingerprint": None, "images": None, "classes": []},
         "trained_on": None,
+        "begun_with": [],
         "scores": None,
         "licence": _line(licence),
         "warnings": warnings if _line(licence) else [*warnings, _NO_LICENCE],
@@ -72,12 +75,18 @@ def imported_card(
     }
 
 
+def _begun_with(run: Run) -> list[str]:
+    """Checkpoints whose weights it began with: another run's, and those of its parts, such as a prior's codec."""
+    given = [part.checkpoint for part in run.bound.recipe.given.values()]
+    return [run.card["start"], *given] if "start" in run.card else given
+
+
 def _made(bound: BoundRecipe, trained: Trained) -> dict[str, Any]:
     """What it is and what it makes."""
     recipe = bound.recipe
     about = {
         "format": FORMAT,
-        "kind": _GENERATOR if isinstance(trained, TrainedGenerator) else _TRANSLATOR,
+        "kind": _GENERATOR if isinstance(trained, TrainedGenerator) else TRANSLATOR,
         "name": recipe.name,
         "summary": recipe.summary,
         "papers": [str(paper) for paper in recipe.papers],
@@ -86,7 +95,8 @@ def _made(bound: BoundRecipe, trained: Trained) -> dict[str, Any]:
     if isinstance(trained, TrainedGenerator):
         return about | {"classes": trained.classes, "z_dim": trained.z_dim, "z_kind": trained.z_kind}
     network = trained.network
-    return about | {"classes": 0, "channels": network.given, "multiple": network.multiple, "scale": network.scale}
+    sizes = {"channels": network.given, "multiple": network.multiple, "scale": network.scale}
+    return about | {"classes": 0, "player": recipe.sampler, **sizes}
 
 
 def _line(licence: str | None) -> str | None:
@@ -117,7 +127,11 @@ def _warnings(run: Run, checkpoint: Checkpoint, scores: Mapping[str, Any] | None
     if checkpoint.seen < facts.budget:
         found.append(f"Training stopped at {checkpoint.seen:,} of {facts.budget:,} planned images.")
     if facts.images < _FEW_IMAGES and not facts.points:
-        found.append(f"Only {facts.images:,} images were trained on: samples may repeat them.")
+        asked = isinstance(recipe.game(), ImageGame)
+        risk = "it may do badly on others" if asked else "samples may repeat them"
+        found.append(f"Only {facts.images:,} images were trained on: {risk}.")
+    if begun := _begun_with(run):
+        found.append(f"It began with the weights of {', '.join(begun)}, whose data and licence are not in this card.")
     if recipe.sampler not in recipe.emas:
         found.append("The weights are the last ones of training, not an average.")
     if scores is None:

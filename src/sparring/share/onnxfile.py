@@ -1,8 +1,8 @@
 """Networks as ONNX, for programs without torch.
 
-A generator: `z` `[batch, z_dim]` -> `images` `[batch, c, h, w]` in [-1, 1]; with classes there is a second input,
-`labels`, int64 `[batch]`. A translator: `given` `[batch, c, h, w]` -> `images` `[batch, c', scale h, scale w]`, both in
-[-1, 1], of any sides that are multiples of the network's.
+A generator: `z` `[batch, z_dim]` -> `images` `[batch, c, h, w]`; with classes there is a second input, `labels`, int64
+`[batch]`. A translator: `given` `[batch, c, h, w]` in [-1, 1] -> `images` `[batch, c', scale h, scale w]`, of any sides
+that are multiples of the network's. Of images -1 is black and 1 white; networks that do not end in tanh go beyond.
 """
 
 from __future__ import annotations

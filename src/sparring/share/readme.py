@@ -32,6 +32,17 @@ def readme(card: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_RANGE = ", -1 black and 1 white; what lies beyond is to be clipped"
+
+
+def _points(card: Mapping[str, Any]) -> bool:
+    return bool(tuple(card["shape"][1:]) == (1, 1))
+
+
+def _drawn(card: Mapping[str, Any]) -> str:
+    return "points, float32 [16, 2, 1, 1]" if _points(card) else "images, uint8"
+
+
 def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
     parts = ["## How to use it"]
     if _translates(card):
@@ -42,7 +53,7 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
             "```\npip install torch safetensors\npython generate.py -n 16 --seed 0 --out samples\n```",
             *(["`--class` asks for one of its classes."] if card["classes"] else []),
             "With sparring:",
-            '```python\nimport sparring as sp\n\nsp.load(".").sample(16, seed=0)  # uint8 images\n```',
+            f'```python\nimport sparring as sp\n\nsp.load(".").sample(16, seed=0)  # {_drawn(card)}\n```',
         ]
     if "generator.onnx" in files:
         channels, height, width = card["shape"]
@@ -50,7 +61,7 @@ def _use(card: Mapping[str, Any], files: Collection[str]) -> list[str]:
         parts.append(
             f"`generator.onnx` runs without torch: `z` `[batch, {card['z_dim']}]` float32, drawn from {noise}, "
             + ("and `labels` `[batch]` int64, give " if card["classes"] else "gives ")
-            + f"`images` `[batch, {channels}, {height}, {width}]` float32 in [-1, 1]."
+            + f"`images` `[batch, {channels}, {height}, {width}]` float32{'' if _points(card) else _RANGE}."
         )
     return parts
 
@@ -63,7 +74,7 @@ def _use_of_translator(card: Mapping[str, Any], files: Collection[str]) -> list[
         larger = f", {card['scale']} times larger" if card["scale"] > 1 else ""
         parts.append(
             f"`generator.onnx` runs without torch: `given` `[batch, {card['channels']}, height, width]` float32 in "
-            f"[-1, 1]{_sides(card)}, gives `images` in [-1, 1]{larger}."
+            f"[-1, 1]{_sides(card)}, gives `images`{larger}{_RANGE}."
         )
     return parts
 
@@ -84,6 +95,12 @@ def _noise(card: Mapping[str, Any]) -> str:
     return f"{card['z_dim']} dimensions, {card['z_kind']}"
 
 
+def _direction(card: Mapping[str, Any]) -> str:
+    """Which way a translator of two goes, such as `A to B`; nothing of the only one."""
+    first, to, second = card["player"].partition("_to_") if _translates(card) else ("", "", "")
+    return f"{first.upper()} to {second.upper()}" if to else ""
+
+
 def _taken(card: Mapping[str, Any]) -> str:
     """What a translator takes, and how large it makes it."""
     colour = {1: "grey", 3: "colour", 4: "transparent"}.get(card["channels"], f"{card['channels']}-channel")
@@ -96,6 +113,8 @@ def _facts(card: Mapping[str, Any]) -> str:
     rows = {
         "Recipe": f"{_plain(card['name'])}: {_plain(card['summary'])}",
         **({"Takes": _taken(card)} if _translates(card) else {"Makes": _kind_of(card), "Noise": _noise(card)}),
+        **({"Direction": _plain(direction)} if (direction := _direction(card)) else {}),
+        **({"Began with": ", ".join(f"`{_plain(one)}`" for one in card["begun_with"])} if card["begun_with"] else {}),
         "Trained on": f"{_plain(data['name'] or 'unnamed data')}, {_count(card['trained_on'])} images",
         "Data fingerprint": f"`{_plain(data['fingerprint'] or 'unknown')}`",
         "Images seen": _count(card["seen"]),
@@ -126,7 +145,7 @@ def _value(value: Any) -> str:
 
 def _kind_of(card: Mapping[str, Any]) -> str:
     channels, height, width = card["shape"]
-    if (height, width) == (1, 1):
+    if _points(card):
         return "points of a plane"
     colour = {1: "grey", 3: "colour", 4: "transparent"}.get(channels, f"{channels}-channel")
     return f"{height}x{width} {colour} images"

@@ -26,15 +26,28 @@ _HEADER = '''\
 
     python generate.py -n 16 --seed 0 --out samples
 
-Needs torch and safetensors, nothing else. The seed is in the name of every file: the same seed gives the same image,
+Needs torch and safetensors, nothing else. The seed is {place}: the same seed gives the same {one},
 in any batch, up to rounding on another machine. From Python:
 
     import generate
     network = generate.trained(generate.untrained())
-    images = generate.sample(network, 16, seed=0)  # uint8 [n, c, h, w]
+    images = generate.sample(network, 16, seed=0)  # {drawn}
 
-Everything below was copied from sparring and is only what this generator needs. Copyright (c) the sparring authors,
-MIT licence: https://opensource.org/license/mit
+Sections called sparring.* were copied from sparring and are only what this generator needs{others}.
+They are Copyright (c) 2026 the sparring authors, under the MIT licence:
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
 '''
 
@@ -70,7 +83,16 @@ def script(bound: BoundRecipe, generator: TrainedGenerator) -> str:
         source=generator.source,
         names=f", {generator.names!r}" if generator.classes and generator.names else "",
     )
-    source = "\n".join([_HEADER, text.imports, "", text.body, "", "", footer])
+    points = bound.facts.points
+    titles = (line for line in text.body.splitlines() if line.startswith("# ---- "))
+    foreign = any(not title.startswith("# ---- sparring.") for title in titles)
+    header = _HEADER.format(
+        place="in every row of points.csv" if points else "in the name of every file",
+        one="point" if points else "image",
+        drawn="float32 [n, 2, 1, 1]" if points else "uint8 [n, c, h, w]",
+        others="; the others are their authors'" if foreign else "",
+    )
+    source = "\n".join([header, text.imports, "", text.body, "", "", footer])
     _check(source, generator)
     return source
 

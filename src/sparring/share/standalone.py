@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -47,10 +48,13 @@ def main(network: Any, source: str, names: Sequence[str] = ()) -> None:
         parser.error(f"there is no class {label!r}; give one of {', '.join(known)}")
     labels = None if label is None else torch.full((wish.n,), known[label])
     try:
+        network = trained(network)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        parser.error(f"generator.safetensors beside this file cannot be used ({str(error).splitlines()[0]})")
+    try:
         wish.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         parser.error(f"{wish.out} cannot be a folder ({error.strerror}); choose another place")
-    network = trained(network)
     try:
         network.to(wish.device)
     except (AssertionError, RuntimeError) as error:  # torch says so in either way

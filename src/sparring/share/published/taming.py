@@ -72,6 +72,8 @@ def codec(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tens
     Settings are `network`, `vqgan:Codec`, `channels` of an image, and what `Codec` takes beside its shape. Raises
     FileUnusableError for what it cannot say, such as quantisers that draw (Gumbel) or attention after some blocks only.
     """
+    if "quantiser.codebook" in tensors:
+        raise FileUnusableError("this is what sparring exported; its folder can be used as it is")
     weights = {our_name(name): tensor for name, tensor in tensors.items() if not name.startswith(_DROPPED)}
     if any(name.startswith(("quantize.proj.", "quantize.embed.")) for name in weights):
         raise FileUnusableError("this VQGAN draws its codes by Gumbel noise; give one that takes the nearest")

@@ -85,6 +85,9 @@ WRONG = {
     "dcgan+packing=-2": "packs of -2 images cannot be",
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
     "dcgan+penalty=r1:-1": "a weight of -1.0",
+    "wgan+network=progan": "the discriminator's layers scale their weights at every use, so that clipping them",
+    "stylegan2+generator_penalty=orthogonal:0.1": "the generator's layers scale their weights at every use, so that "
+    "orthogonal does not mean what it says",
 }
 
 
@@ -140,7 +143,7 @@ def test_rates_and_turns() -> None:
     ("word", "joined"),
     {
         "stylegan2+penalty=lecam:0.1": {0: ("adversarial", "lecam")},
-        "stylegan2+generator_penalty=orthogonal:0.1": {2: ("adversarial", "orthogonal")},
+        "stylegan2+generator_penalty=historical_averaging:0.1": {2: ("adversarial", "historical_averaging")},
         "stylegan2+labels=classes": {0: ("adversarial", "classification"), 2: ("adversarial", "classification")},
         "feature_matching+labels=classes": {
             0: ("adversarial", "classification"),

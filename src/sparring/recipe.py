@@ -21,10 +21,12 @@ from sparring.chance import without_memory
 from sparring.data.options import Reading
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
+from sparring.networks.equalised import EqualConv, EqualLinear
 from sparring.networks.growing import Growing
 from sparring.networks.modifiers import spectral_norm
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
+from sparring.objectives.weights import orthogonal
 from sparring.schedule import Schedule, ends
 
 if TYPE_CHECKING:
@@ -314,6 +316,7 @@ class Recipe:
                 )
         _refuse_penalties(recipe, game)
         _refuse_single(recipe, players)
+        _refuse_stored(recipe, players)
         _caution(recipe, players)
         return BoundRecipe(recipe, facts)
 
@@ -358,6 +361,19 @@ def _refuse_single(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
     for player, network in players.items():
         if any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
             raise UsageError(f"batch norm in the {player} compares images, of which a turn has one; use a larger batch")
+
+
+def _refuse_stored(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
+    """What bounds or compares stored weights means nothing where layers scale them at every use."""
+    wishes = [(constraint.player, "clipping them") for constraint in recipe.constraints]
+    turned = [(player, p.of, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties]
+    wishes += [(player, name) for player, penalty, name in turned if penalty is orthogonal]
+    for player, wish in wishes:
+        if any(isinstance(module, EqualConv | EqualLinear) for module in players[player].modules()):
+            raise UsageError(
+                f"the {player}'s layers scale their weights at every use, so that {wish} does not mean what it says; "
+                "leave it out, or take another network"
+            )
 
 
 def _caution(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:

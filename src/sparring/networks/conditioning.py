@@ -18,6 +18,8 @@ from sparring.networks.layers import Verdict, inner_layers
 
 __all__ = [
     "AuxiliaryDiscriminator",
+    "ClassHead",
+    "LabelPictures",
     "LabelledDiscriminator",
     "LabelledGenerator",
     "ProjectionDiscriminator",
@@ -59,6 +61,18 @@ class LabelledGenerator(nn.Module):
         return images
 
 
+class LabelPictures(nn.Embedding):
+    """A picture for each class that D is shown: an input and no layer, so that norms and bounds are not for it."""
+
+    unbounded = True
+
+
+class ClassHead(nn.Linear):
+    """The layer that tells classes: no part of what is bounded where D's verdict is a distance."""
+
+    unbounded = True
+
+
 class LabelledDiscriminator(nn.Module):
     """A discriminator of images with one more channel, a learned picture of the label; `network` makes it."""
 
@@ -67,7 +81,7 @@ class LabelledDiscriminator(nn.Module):
     def __init__(self, shape: tuple[int, int, int], classes: int, *, network: Callable[..., nn.Module]) -> None:
         super().__init__()
         self.shape = (1, *shape[1:])
-        self.embedding = nn.Embedding(classes, shape[1] * shape[2])
+        self.embedding = LabelPictures(classes, shape[1] * shape[2])
         self.network: Any = network((shape[0] + 1, *shape[1:]), 0)
 
     def features(self, x: Tensor, labels: Tensor) -> list[Tensor]:
@@ -127,7 +141,7 @@ class AuxiliaryDiscriminator(nn.Module):
     def __init__(self, network: nn.Module, last: torch.Size, classes: int) -> None:
         super().__init__()
         self.network: Any = network
-        self.classes = nn.Linear(last.numel(), classes)
+        self.classes = ClassHead(last.numel(), classes)
         nn.init.xavier_uniform_(self.classes.weight)
         nn.init.zeros_(self.classes.bias)
 

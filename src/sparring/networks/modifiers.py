@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import ParametrizationList
 
 from sparring.errors import UsageError
+from sparring.networks.conditioning import LabelPictures
 from sparring.networks.equalised import unscaled
 from sparring.networks.layers import Verdict, inner_layers
 
@@ -33,10 +34,12 @@ def spectral_norm(
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
     (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel. A weight that
     starts at zero has no direction, which is all that normalisation leaves of one; it starts at random instead. One
-    that is normalised already stays as it is. The scale of equalised layers gives way: divided by both, weights would
-    vanish.
+    that is normalised already stays as it is, and so do pictures of labels, which D is shown. The scale of equalised
+    layers gives way: divided by both, weights would vanish.
     """
-    for module in [module for module in network.modules() if not isinstance(module, ParametrizationList)]:
+    for module in [
+        module for module in network.modules() if not isinstance(module, ParametrizationList | LabelPictures)
+    ]:
         for name, weight in list(module._parameters.items()):
             if weight is None or weight.dim() < 2:
                 continue

@@ -178,6 +178,20 @@ def test_path_lengths_are_those_of_the_jacobian() -> None:
     torch.testing.assert_close(value.detach(), (lengths - 0.01 * lengths.mean()).square())
 
 
+@pytest.mark.parametrize("before", [torch.bfloat16, torch.float32])
+def test_the_mean_of_path_lengths_is_kept_wide(before: torch.dtype) -> None:
+    """Under autocast styles are narrow, in which a mean would stand still; a run may go on where they are not."""
+    styles = torch.ones(6, 3, 5, dtype=torch.bfloat16, requires_grad=True)
+    fake = styles.sum((1, 2))[:, None, None, None].expand(6, 1, 2, 2)
+    empty = fake.detach()[:0]
+    given = PenaltyInputs(
+        lambda images: images.sum((1, 2, 3)), empty, fake, empty.flatten(), empty.flatten(),
+        latents=styles, draw=noise_of(2),
+    )  # fmt: skip
+    value, state = path_lengths(given, {"mean": torch.ones((), dtype=before)})
+    assert state["mean"].dtype == value.dtype == torch.float32
+
+
 def test_path_lengths_of_styles_are_averaged_over_the_layers() -> None:
     """For G(w) = A_1 w_1 + A_2 w_2 + ... the squared length is the mean of |A_l^T y|^2 / (h w) over the layers l."""
     matrices = torch.randn(3, 2 * 4, 5, dtype=torch.double, generator=torch.Generator().manual_seed(1))

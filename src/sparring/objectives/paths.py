@@ -27,10 +27,11 @@ def path_lengths(inputs: PenaltyInputs, state: State, *, decay: float = 0.01) ->
     height, width = inputs.fake.shape[-2:]
     noise = inputs.noise_like(inputs.fake, "normal") / math.sqrt(height * width)
     (gradient,) = torch.autograd.grad((inputs.fake * noise).sum(), inputs.latents, create_graph=True)
-    squared = gradient.square().sum(-1)
+    wide = torch.promote_types(gradient.dtype, torch.float32)  # in bfloat16 a mean would not move by a hundredth
+    squared = gradient.to(wide).square().sum(-1)
     squared = squared.flatten(1).mean(1) if squared.dim() > 1 else squared
     lengths = torch.where(squared > 0, squared, 1.0).sqrt() * (squared > 0)
-    before = state.get("mean", torch.zeros_like(lengths[0].detach()))
+    before = state.get("mean", torch.zeros_like(lengths[0].detach())).to(lengths.dtype)
     mean = before.lerp(inputs.mean(lengths.detach()), decay)
     return (lengths - mean).square(), {"mean": mean}
 

@@ -39,7 +39,7 @@ class Drawn:
 class Lent:
     """What the engine lends, on one process."""
 
-    seen, level, processes = 0, None, 1
+    seen, level, processes, process = 0, None, 1, 0
 
     def __init__(self, players: dict[str, nn.Module]) -> None:
         self.players, self.noted = players, {}

@@ -67,6 +67,10 @@ class Context(Protocol):
         """Processes that share the batch."""
 
     @property
+    def process(self) -> int:
+        """Which of them this is, from 0."""
+
+    @property
     def players(self) -> Mapping[str, nn.Module]:
         """All players; those not on turn are frozen."""
 

@@ -114,6 +114,27 @@ def test_codes_below_a_share_of_use_are_put_where_the_encoder_is(revive: float, 
     assert (far == 99) is not moves
 
 
+def test_processes_revive_codes_from_images_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes with dark and with bright images each gives half of the codes: none lies between."""
+
+    class Shelf(Book):
+        def __init__(self, shape: tuple[int, int, int]) -> None:
+            super().__init__(shape)
+            self.codes, self.quantiser = 6, Quantiser(6, 1)  # type: ignore[assignment]
+            self.quantiser.usage.zero_()
+
+    given: list[Tensor] = []
+    monkeypatch.setattr(Quantiser, "revive", lambda self, fresh, threshold: given.append(fresh.clone()))
+    for process, images in enumerate((noise(3, 1, 4, 4) - 5, noise(3, 1, 4, 4) + 5)):
+        game = AutoencoderGame(codec=Shelf, discriminator=Patches, loss=hinge, revive=0.5)
+        players = game.build((1, 4, 4), 0)
+        monkeypatch.setattr(Lent, "processes", 2)
+        monkeypatch.setattr(Lent, "process", process)
+        played(game, Turn(("codec",), (Term("absolute"),)), Drawn(images), players)
+    whole = (given[0] + given[1]).flatten() / 2  # the mean over both of what each gives
+    assert [(code < -7, code > 7) for code in whole.tolist()] == [(True, False), (False, True)] * 3
+
+
 def test_both_losses_are_balanced_over_all_processes() -> None:
     """Halves of a batch, with the mean over both, have the weight of the whole; each by itself has another."""
     game = AutoencoderGame(codec=Book, discriminator=Patches, loss=hinge)

@@ -16,6 +16,7 @@ from conftest import noise_loader
 from sparring import recipes
 from sparring.augment.augmentation import Adaptive, Augmentation
 from sparring.augment.diffaugment import diffaugment
+from sparring.augment.noise import instance_noise
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import rounds
 from sparring.engine.state import State
@@ -332,3 +333,15 @@ def test_path_lengths_of_styles_reach_the_mapping(devices: Devices) -> None:
     moved = {name for name, p in network.named_parameters() if not torch.equal(p.detach(), before[name])}
     assert {"mapping.layers.0.weight", "start", "blocks.1.first.weight"} <= moved
     assert state.notes.means()["generator/path_length"] > 0
+
+
+def test_sides_are_changed_alike_whether_d_is_asked_about_both_at_once_or_not(devices: Devices) -> None:
+    """With the draws of the same images, so that several processes play what one does."""
+    told = []
+    for together in (True, False):
+        augment = Augmentation(instance_noise, strength=0.5)
+        bound = fitted(plain(augment=augment, together=together))
+        state = State(bound, seed=0, device=devices.device)
+        next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+        told.append(state.notes.means())
+    assert told[0] == pytest.approx(told[1], rel=1e-5)

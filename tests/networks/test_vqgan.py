@@ -206,9 +206,11 @@ def test_codes_that_nobody_chooses_are_revived(how: str) -> None:
     assert quantiser.usage[0] == pytest.approx(0.5**4)
     assert float(quantiser.used) == pytest.approx(2 / 3)  # the threshold is 0.1
     others, usage = quantiser.codebook[1:].clone(), quantiser.usage[1:].clone()
-    quantiser.revive(line(), 0.01, torch.rand(3))
+    quantiser.revive(quantiser.drawn(line(), torch.rand(3)), 0.01)
     assert quantiser.usage[0] == pytest.approx(0.5**4)
-    quantiser.revive(line(), 0.1, torch.tensor([0.51, 0.0, 0.0]))  # 0.51 of 8 vectors: number 4, image 2, place 0
+    quantiser.revive(
+        quantiser.drawn(line(), torch.tensor([0.51, 0.0, 0.0])), 0.1
+    )  # 0.51 of 8 vectors: number 4, image 2, place 0
     assert quantiser.codebook[0].tolist() == [0.6, 0.5]
     assert quantiser.usage[0] == 1.0
     assert torch.equal(quantiser.codebook[1:], others)
@@ -218,7 +220,7 @@ def test_codes_that_nobody_chooses_are_revived(how: str) -> None:
         quantiser(line())
         assert quantiser.codebook[0].norm() < 3  # its average begins where it is
     assert quantiser.nearest(line())[2, 0, 0] == 0
-    quantiser.revive(line(), 99.0, torch.ones(3))  # noise at its end is the last vector
+    quantiser.revive(quantiser.drawn(line(), torch.ones(3)), 99.0)  # noise at its end is the last vector
     assert quantiser.codebook.tolist() == [[0.9, 0.5]] * 3
 
 

@@ -172,6 +172,10 @@ class _Table:
         return self.devices.world
 
     @property
+    def process(self) -> int:
+        return self.devices.rank
+
+    @property
     def players(self) -> Mapping[str, nn.Module]:
         return {name: player.network for name, player in self.state.players.items()}
 

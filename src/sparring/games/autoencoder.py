@@ -98,9 +98,10 @@ class AutoencoderGame:
         images = batch.real
         maps = codec.encode(images)
         if self.revive:
-            draw = batch.z(codec.codes, 1, "uniform")[:, 0].add(1).div(2)
-            # The same on all processes, as a codebook must be; on one, the mean over processes is what there is.
-            codec.quantiser.revive(ctx.mean(maps.detach()[None]), self.revive, ctx.mean(draw[None]))
+            drawn = codec.quantiser.drawn(maps, batch.z(codec.codes, 1, "uniform")[:, 0].add(1).div(2))
+            # Every process gives vectors of its images to its share of the codes: the book is the same everywhere.
+            mine = torch.arange(codec.codes, device=drawn.device) % ctx.processes == ctx.process
+            codec.quantiser.revive(ctx.mean((drawn * mine[:, None])[None]) * ctx.processes, self.revive)
         found = codec.quantiser(maps, mean=ctx.mean)
         made = codec.decode(found.maps)
         values = {"absolute": absolute(made, images).mean(), "codebook": found.codebook, "commitment": found.commitment}

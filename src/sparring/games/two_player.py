@@ -178,8 +178,10 @@ class _Play:
         _, made = self._fakes(max(round(self.batch.size * game.fakes_per_real), 1), graph=awake)
         fake = self._packed(made).leaf("fake" in self.wanted)
         real = self._reals().leaf("real" in self.wanted)
-        if game._at_once:
-            on_real, on_fake = _halves(self._verdict(real.and_also(fake)), len(real))
+        if game._at_once:  # each side changed by itself, whose draws are those of the global sample
+            shown = self._changed(real).and_also(self._changed(fake))
+            verdict = _ask(self.ctx.players["discriminator"], shown.images, shown.labels)
+            on_real, on_fake = _halves(verdict, len(real))
         else:
             on_real, on_fake = self._verdict(real), self._verdict(fake)
         real_logits, fake_logits = on_real.per_image, on_fake.per_image
@@ -205,7 +207,7 @@ class _Play:
         if kept and ("latents" in self.wanted or kept[0] != self.ctx.seen):  # another round's are not saved
             kept = None
         latents, made = (None, kept[1]) if kept else self._fakes(self.batch.size, graph=True)
-        fake = self._packed(made)
+        fake = self._packed(made) if self.named else made  # penalties alone ask no D, which looks at packs
         fake_logits = fake.images.new_empty(0)
         if {"adversarial", "classification"} & self.named:
             judge = self._judge_ahead(fake) if game.unroll else self._verdict
@@ -252,13 +254,12 @@ class _Play:
     def _features(self, shown: _Shown) -> Tensor:
         discriminator: Any = self.ctx.players["discriminator"]
         features: Tensor = discriminator.features(self._augmented(shown.images), shown.labels)[-1].flatten(1)
-        return features
+        return features.to(torch.promote_types(features.dtype, torch.float32))  # small differences of means are wanted
 
     def _judge_ahead(self, fake: _Shown) -> Callable[[_Shown], Verdict]:
         """D after `unroll` more steps against these fakes; the way through those steps leads back to G."""
         network = self.ctx.players["discriminator"]
-        real = _Shown(self._augmented(self._reals().images), self._reals().labels)
-        shown = _Shown(self._augmented(fake.images), fake.labels)
+        real, shown = self._changed(self._reals()), self._changed(fake)
 
         def loss(judge: Judge) -> Tensor:
             on_real, on_fake = (_ask(judge, side.images, side.labels).per_image for side in (real, shown))
@@ -302,7 +303,8 @@ class _Play:
             return shown
         if len(images) % m:
             low, high = len(images) // m * m or m, -(-len(images) // m) * m
-            raise UsageError(f"a batch of {len(images)} does not split into packs of {m}; use {low} or {high}")
+            use = f"{low} or {high}" if low != high else str(low)
+            raise UsageError(f"a batch of {len(images)} does not split into packs of {m}; use {use}")
         return _Shown(images.reshape(len(images) // m, m * images.shape[1], *images.shape[2:]), None)
 
     def _augmented(self, packs: Tensor) -> Tensor:
@@ -312,6 +314,10 @@ class _Play:
             return packs.view_as(packs)  # not the leaf itself, which profilers cannot hook under autograd.grad
         images = packs.reshape(-1, self.game._shape[0], *packs.shape[2:])
         return augment(images, state, self.ctx.seen, self.batch.z).reshape(packs.shape)
+
+    def _changed(self, shown: _Shown) -> _Shown:
+        """A side as D is shown it."""
+        return _Shown(self._augmented(shown.images), shown.labels)
 
     def _verdict(self, shown: _Shown, judge: Judge | None = None) -> Verdict:
         """What D, or what stands for it, says of a side, augmented."""

@@ -101,15 +101,19 @@ class Quantiser(nn.Module):
         )
 
     @torch.no_grad()
-    def revive(self, maps: Tensor, threshold: float, draw: Tensor) -> None:
-        """Put random vectors of `maps` `[n, dim, h, w]` in place of codes whose usage is below `threshold`.
-
-        `draw` is noise from U(0, 1), `[codes]`, that says which vectors; several processes give the same maps and
-        noise. A revived code begins with its fair share of usage. An optimiser's moments stay as they were.
-        """
+    def drawn(self, maps: Tensor, draw: Tensor) -> Tensor:
+        """Vectors of `maps` `[n, dim, h, w]`, one for each code, `[codes, dim]`; `draw` `[codes]` is from U(0, 1)."""
         vectors = maps.detach().to(self.codebook.dtype).permute(0, 2, 3, 1).flatten(0, 2)
         places = (draw.to(vectors.device) * len(vectors)).long().clamp(0, len(vectors) - 1)
-        fresh, dead = vectors[places], self.usage < threshold
+        return vectors[places]
+
+    @torch.no_grad()
+    def revive(self, fresh: Tensor, threshold: float) -> None:
+        """Put vectors `[codes, dim]`, the same on all processes, in place of codes whose usage is below `threshold`.
+
+        A revived code begins with its fair share of usage. An optimiser's moments stay as they were.
+        """
+        dead = self.usage < threshold
         self.codebook.copy_(torch.where(dead[:, None], fresh, self.codebook))
         self.usage.masked_fill_(dead, 1.0)
         if self.how == "average":

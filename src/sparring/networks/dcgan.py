@@ -1,7 +1,8 @@
 """DCGAN: strided convolutions, batch norm, no pooling, no dense layers (Radford, Metz & Chintala 2016).
 
 Kernels are 4x4 (the paper's 5x5 fractional strides leave a checkerboard; 4 divides by the stride). Sizes that are
-not 64 get as many stages as halve them down to a base of 4 to 7. Weights lie channels-last, which is faster on a CPU.
+not 64 get as many stages as halve them down to a base of 4 to 7. z is normal, where the paper has it uniform. Weights
+lie channels-last, which is faster on a CPU.
 """
 
 from __future__ import annotations

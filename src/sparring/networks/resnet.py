@@ -66,7 +66,7 @@ class Discriminator(SummedJudge):
 
     From 48 px on a block for every halving and one more, `width` channels next to the image, doubling, at most
     16 x width; smaller images have four blocks of 2 x width, of which the first two halve. `wide` blocks have as many
-    channels in their middle as go out, others as come in.
+    channels in their middle as go out, others as come in. At 48 px the paper (table 5) halves once more, to 3 px.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 64, wide: bool = False) -> None:

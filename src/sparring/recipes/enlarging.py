@@ -69,13 +69,13 @@ def esrgan(
     growth
         Channels that each layer of a dense block adds; the paper has 32.
     rate
-        Adam's learning rate for both players.
+        Adam's learning rate for both players; the paper halves it when the judge comes, and four times after.
     batch
         Tiles of a round; the paper has 16.
     pretrain
         Share of the run in which the absolute error is all that counts.
     absolute
-        Weight of the absolute error afterwards.
+        Weight of the absolute error afterwards; the paper has 0.01, beside features of VGG.
     perceptual
         Weight of what the feature network sees.
     adversarial

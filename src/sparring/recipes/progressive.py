@@ -32,7 +32,11 @@ _STYLE = Paper(
     "https://arxiv.org/abs/1812.04948",
 )
 _PHASE = 600_000
-"""Images for which a level stays, and as many in which the next one is faded in (Karras et al. 2018, appendix A)."""
+"""Images for which a level stays, and as many in which the next one is faded in, as in the authors' code.
+
+The first paper itself has 800,000 (Karras et al. 2018, appendix A.1), and a deviation over 16 images where ours is over
+4.
+"""
 _GROWING = 0.6
 """The most of a budget that growing may take."""
 
@@ -64,7 +68,7 @@ def progan(
     drift_weight
         Weight of D(x)^2, which keeps logits near zero.
     phase
-        Images for which a size stays, and as many in which the next one is faded in; by default the paper's 600,000,
+        Images for which a size stays, and as many in which the next one is faded in; by default 600,000,
         or fewer where growing would take more than 60 % of the run.
     rate
         Adam's learning rate for both players.
@@ -126,7 +130,7 @@ def stylegan(
     mixing
         The share of images with two styles in training.
     phase
-        Images for which a size stays, and as many in which the next one is faded in; by default the paper's 600,000,
+        Images for which a size stays, and as many in which the next one is faded in; by default 600,000,
         or fewer where growing would take more than 60 % of the run. The first size is 8 pixels, or up to 14.
     rate
         Adam's learning rate for both players; from 128 px on 1.5 times, from 256 px twice, from 512 px three times.

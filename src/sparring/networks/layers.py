@@ -137,10 +137,10 @@ def noise_like(z: Tensor, kind: str) -> Tensor:
     return torch.rand_like(z) * 2 - 1 if kind == "uniform" else torch.randn_like(z)
 
 
-def require_count(number: int, what: str) -> None:
-    """Raises UsageError for fewer than none."""
-    if number < 0:
-        raise UsageError(f"{number} {what} cannot be; give 0 or more")
+def require_count(number: int, what: str, *, least: int = 0) -> None:
+    """Raises UsageError for fewer than none, or than the `least` that there can be."""
+    if number < least:
+        raise UsageError(f"{number} {what} cannot be; give {least} or more")
 
 
 def require_mixing(mixing: float) -> None:

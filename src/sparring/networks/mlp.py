@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import Verdict, require_count
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -30,6 +30,7 @@ class Generator(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        require_count(layers, "layers")
         self.shape, self.z_dim, self.z_kind = tuple(shape), z_dim, z_kind
         steps: list[nn.Module] = []
         for inputs, outputs in pairwise((z_dim, *[width] * layers)):
@@ -63,6 +64,7 @@ class Discriminator(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        require_count(layers, "layers")
         self.layers = nn.ModuleList()
         for inputs, outputs in pairwise((math.prod(shape), *[width] * layers)):
             layer: list[nn.Module] = [nn.Linear(inputs, outputs)]

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import Verdict, require_count
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -31,6 +31,7 @@ class Generator(nn.Module):
         layers: int = 4,
     ) -> None:
         super().__init__()
+        require_count(layers, "layers")
         self.shape, self.z_dim, self.z_kind = tuple(shape), z_dim, z_kind
         steps: list[nn.Module] = []
         for inputs, outputs in pairwise((z_dim, *[width] * layers)):
@@ -60,6 +61,7 @@ class Discriminator(nn.Module):
         pieces: int = 5,
     ) -> None:
         super().__init__()
+        require_count(layers, "layers")
         self.pieces = pieces
         sizes = pairwise((math.prod(shape), *[width] * layers))
         self.layers = nn.ModuleList([nn.Linear(inputs, outputs * pieces) for inputs, outputs in sizes])

@@ -16,7 +16,15 @@ from torch.nn.functional import instance_norm
 from sparring.networks import progan
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, painted
-from sparring.networks.layers import StyleBased, noise_like, pyramid, require_mixing, two_styles, widths_of
+from sparring.networks.layers import (
+    StyleBased,
+    noise_like,
+    pyramid,
+    require_count,
+    require_mixing,
+    two_styles,
+    widths_of,
+)
 from sparring.networks.progan import UpEqualConv, leaky
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -45,6 +53,7 @@ class Mapping(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(classes, z_dim) if classes else None
         sizes = [z_dim * (2 if classes else 1), *[dim] * layers]
+        require_count(layers, "layers from z to styles", least=0 if sizes[0] == dim else 1)
         self.layers = nn.ModuleList([EqualLinear(a, b, rate=rate, gain=HE) for a, b in pairwise(sizes)])
         self.average: Tensor
         self.register_buffer("average", torch.zeros(dim))

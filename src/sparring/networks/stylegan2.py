@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
-from sparring.networks.layers import StyleBased, Verdict, noise_like, pyramid, require_mixing, two_styles, widths_of
+from sparring.networks.layers import (
+    StyleBased,
+    Verdict,
+    noise_like,
+    pyramid,
+    require_count,
+    require_mixing,
+    two_styles,
+    widths_of,
+)
 from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "Mapping"]
@@ -36,6 +45,7 @@ class Mapping(nn.Module):
         self.classes = classes
         self.embedding = EqualLinear(classes, dim) if classes else None
         sizes = [z_dim + (dim if classes else 0), *[dim] * layers]
+        require_count(layers, "layers from z to styles", least=0 if sizes[0] == dim else 1)
         self.layers = nn.ModuleList([EqualLinear(a, b, rate=rate, active=True) for a, b in pairwise(sizes)])
         self.average: Tensor
         self.register_buffer("average", torch.zeros(dim))

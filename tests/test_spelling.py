@@ -81,7 +81,7 @@ WRONG = {
     "stylegan+mixing=1.5": "mixing styles with a probability of 1.5 cannot be; give a number from 0 to 1",
     "stylegan2+mixing=-0.1": "mixing styles with a probability of -0.1 cannot be",
     "gan+layers=-1": "-1 layers cannot be; give 0 or more",
-    "stylegan2+mapping_layers=0+z_dim=8": "0 layers from z to styles cannot be; give 1 or more",
+    "stylegan2+mapping_layers=0+labels=concat+z_dim=8": "0 layers from z to styles cannot be; give 1 or more",
     "pix2pix+layers=-1": "-1 halvings cannot be; give 0 or more",
     "esrgan+blocks=-3": "-3 blocks cannot be; give 0 or more",
     "dcgan+packing=-2": "packs of -2 images cannot be",

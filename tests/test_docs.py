@@ -81,7 +81,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in FEWER.items():
         monkeypatch.setattr(name, value)
     monkeypatch.setattr("sparring.training.session.measure_pace", lambda *_: Pace(1e-3, 1e6))
-    monkeypatch.setattr("sparring.evaluation.best_for", lambda shape: "grey28")
+    for module in ("evaluation", "comparison"):
+        monkeypatch.setattr(f"sparring.{module}.best_for", lambda shape: "grey28")
     source = np.random.default_rng(0)
     for folder, count in (("photos", 24), ("more-photos", 24)):
         (tmp_path / folder).mkdir()

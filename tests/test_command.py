@@ -26,6 +26,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.signals import StopRequest
 from sparring.errors import DivergedError, FileUnusableError, Interrupted, UsageError
 from sparring.recipes import gan
+from sparring.recipes.spelling import recipe_named
 from sparring.training import train
 
 TRAIN = ["--recipe", "gan", "--width", "8", "--batch", "8", "--images", "12000", "--threads", "1", "--progress", "none"]
@@ -564,3 +565,5 @@ def test_a_recipe_that_hands_settings_on_has_its_own_flags(tmp_path: Path, monke
     with pytest.raises(SystemExit) as ended:
         main(["train", "ring8", "--recipe", "thin_wrapper:mine", "--width", "4", "--images", "64", "--out", "a"])
     assert ended.value.code == 0
+    with pytest.raises(UsageError, match="no parameter or change of thin_wrapper:mine, 'settings'"):
+        recipe_named("thin_wrapper:mine+settings=3")

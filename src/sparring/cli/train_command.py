@@ -144,18 +144,17 @@ def _with_parameters(function: Callable[..., Any]) -> Callable[..., None]:
     """`train` with the keyword parameters of a recipe function, documented by its docstring."""
     from docstring_parser import parse
 
+    from sparring.recipes.spelling import parameters_of
+
     described = {p.arg_name: p.description or "" for p in parse(function.__doc__ or "").params}
-    try:
-        hints, listed = get_type_hints(function), inspect.signature(function).parameters
-    except (TypeError, ValueError, NameError) as error:
-        raise UsageError(f"the parameters of {function!r} cannot be read ({error}); annotate them") from error
-    accepted = [p for p in listed.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    taken = sorted({p.name for p in accepted} & set(inspect.signature(_train).parameters))
+    name = getattr(function, "__name__", "the recipe")
+    hints, accepted = parameters_of(function, name)
+    taken = sorted(set(accepted) & set(inspect.signature(_train).parameters))
     if taken:
         raise UsageError(f"the recipe's parameter {taken[0]!r} is also a flag of train; give it another name")
-    group = f"Parameters of {getattr(function, '__name__', 'the recipe')}"
+    group = f"Parameters of {name}"
     extra = []
-    for parameter in accepted:
+    for parameter in accepted.values():
         note = Parameter(help=described.get(parameter.name, ""), group=group)
         kind: Any = Annotated[hints.get(parameter.name, str), note]
         extra.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))

@@ -33,6 +33,15 @@ def recipe_function(name: str) -> Callable[..., Any]:
     return chosen
 
 
+def parameters_of(function: Callable[..., Any], name: str) -> tuple[dict[str, Any], dict[str, inspect.Parameter]]:
+    """The annotations of a recipe's function and the parameters that have a name, without `*more` and `**more`."""
+    try:
+        hints, listed = typing.get_type_hints(function), inspect.signature(function).parameters
+    except (TypeError, ValueError, NameError) as error:
+        raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
+    return hints, {k: p for k, p in listed.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+
+
 def split_word(word: str) -> tuple[str, list[tuple[str, str]]]:
     """The recipe's name and its `key=value` parts, in the order they are written.
 
@@ -59,10 +68,7 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
     """
     name, pairs = split_word(word)
     function = recipe_function(name)
-    try:
-        hints, accepted = typing.get_type_hints(function), inspect.signature(function).parameters
-    except (TypeError, ValueError, NameError) as error:
-        raise UsageError(f"the parameters of {name} cannot be read ({error}); annotate them") from error
+    hints, accepted = parameters_of(function, name)
     changes = []
     keys = [key for key, _ in pairs]
     if again := next((key for key in keys if keys.count(key) > 1 and key not in _SEVERAL), None):

@@ -138,8 +138,7 @@ def compare(
     _check_scores(recipes, setting)
     if setting.minutes is not None:
         setting = replace(setting, minutes=float(setting.minutes))  # as processes of their own read it
-    dataset = _opened(setting, recipe_named(recipes[0]))
-    if setting.features is None and not dataset.points:
+    if setting.features is None and not (dataset := _opened(setting, recipe_named(recipes[0]))).points:
         setting = replace(setting, features=best_for(dataset.shape))  # going on later, or elsewhere, sees by the same
     folder = None if out is None else Path(out)
     place = folder or (None if work is None else Path(work))

@@ -242,16 +242,17 @@ def evaluate(
     from sparring.engine.rundir import Run
     from sparring.evaluation import evaluate as measure
     from sparring.evaluation import sentence
-    from sparring.share.card import TRANSLATOR, read_card
+    from sparring.share.card import CARD, TRANSLATOR, read_card
     from sparring.share.load import load
 
-    if (run / "card.json").exists() and read_card(run)["kind"] == TRANSLATOR:
+    exported = (run / CARD).exists()
+    if exported and read_card(run)["kind"] == TRANSLATOR:
         raise UsageError(f"{run} is an exported translator, and what it learnt from is its run's; evaluate the run")
     subject = (
         Run(run, trust=trust)
         if Run(run).exists
         else load(run, trust=trust)
-        if (run / "card.json").exists()
+        if exported
         else open_data(run, max_side=256)
     )
     named = None if metrics is None else metrics.split(",")

@@ -77,6 +77,11 @@ class Run:
         return card
 
     @property
+    def trust_words(self) -> tuple[str, ...]:
+        """What a command about this run says, so that its recipe may name the modules that are trusted."""
+        return tuple(word for module in self.trust for word in ("--trust", module))
+
+    @property
     def bound(self) -> BoundRecipe:
         """The recipe as it was fitted to the data."""
         return from_json(self.card["recipe"], trust=self.trust)

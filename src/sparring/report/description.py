@@ -129,18 +129,10 @@ def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) 
 def commands(run: Run, seen: int) -> list[Fact]:
     """How to go on, ready to copy: to the end of the budget, or beyond it where it was seen."""
     path, budget = shlex.quote(str(run.path)), run.bound.facts.budget
-    trust = "".join(f" --trust {shlex.quote(module)}" for module in run.trust)
     resume = f"sparring train --resume --out {path}"
     longer = "train to the end", resume
     if seen >= budget:
         longer = "train twice as long", f"{resume} --images {2 * seen}"
-    said = [
-        ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples"),
-        longer,
-        ("measure it", f"sparring evaluate {path}"),
-        ("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif"),
-        ("take the generator along", f"sparring export {path} --to safetensors"),
-    ]
     if isinstance(run.bound.recipe.game(), ImageGame):
         said = [
             ("use it on images of yours", f"sparring translate {path} photos/ made/"),
@@ -148,7 +140,15 @@ def commands(run: Run, seen: int) -> list[Fact]:
             ("measure it", f"sparring evaluate {path}"),
             ("take it along", f"sparring export {path} --to safetensors"),
         ]
-    return [Fact(purpose, words + trust, code=True) for purpose, words in said]
+    else:
+        said = [
+            ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples"),
+            longer,
+            ("measure it", f"sparring evaluate {path}"),
+            ("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif"),
+            ("take the generator along", f"sparring export {path} --to safetensors"),
+        ]
+    return [Fact(purpose, " ".join([words, *map(shlex.quote, run.trust_words)]), code=True) for purpose, words in said]
 
 
 def shape_words(shape: Iterable[int]) -> str:

@@ -72,8 +72,8 @@ def _flatten(value: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
         yield prefix, value
         return
     for name, entry in _table(value).items():
-        called = name.name if isinstance(name, Record) else str(name)
-        yield from _flatten(entry, f"{prefix}.{called}" if prefix else called)
+        called = _called(name)
+        yield from _flatten(entry, f"{prefix}.{called}" if prefix else str(called))
 
 
 def _table(value: object) -> dict[object, object]:
@@ -99,6 +99,11 @@ def _module(record: Record) -> dict[object, object]:
     return parameters | {name: buffer for name, buffer in buffers.items() if name not in skipped} | modules
 
 
+def _called(key: object) -> object:
+    """A key as it is shown: of a class, its name."""
+    return key.name if isinstance(key, Record) else key
+
+
 def _names(table: dict[object, object]) -> str:
-    names = [ascii(name.name if isinstance(name, Record) else name)[:40] for name in list(table)[:12]]
+    names = [ascii(_called(name))[:40] for name in list(table)[:12]]
     return ", ".join(names) + (", ..." if len(table) > 12 else "") if names else "other values"

@@ -170,7 +170,7 @@ def _going_on(session: Session) -> str:
     words = ["sparring", "train", "--resume", "--out", str(session.run.path)]
     if session.until != session.bound.facts.budget:
         words += ["--images", str(session.until)]
-    return shlex.join([*words, *(word for module in session.run.trust for word in ("--trust", module))])
+    return shlex.join([*words, *session.run.trust_words])
 
 
 def _metrics(session: Session) -> tuple[str, ...]:

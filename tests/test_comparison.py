@@ -215,7 +215,7 @@ def test_what_cannot_be_compared() -> None:
     for minutes in (float("nan"), -3.0):
         with pytest.raises(UsageError, match="minutes cannot be"):
             compare(["gan"], setting=Setting(data="ring8", minutes=minutes), say=silent)
-    with pytest.raises(UsageError, match="-5 images train nothing"):
+    with pytest.raises(UsageError, match="-5 is no number of images"):
         compare(["gan"], setting=Setting(data="ring8", images=-5), say=silent)
     with pytest.raises(UsageError, match="ring8 would be taken for the data of that name"):
         compare(["gan"], setting=TINY, out="ring8", say=silent)

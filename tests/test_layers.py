@@ -15,7 +15,7 @@ FLOORS = [
     {"evaluation", "diagnosis", "latent", "share", "report", "trials"},
     {"recipes"},
     {"engine", "games"},
-    {"recipe", "recipe_file", "game", "fitting"},
+    {"recipe", "recipe_file", "game", "fitting", "binding"},
     {"objectives", "augment", "networks", "data", "metrics", "features"},
     {"schedule", "names", "tensorfile", "chance", "pictures", "console", "tracking"},
     {"errors"},
@@ -23,7 +23,7 @@ FLOORS = [
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 SIDEWAYS = {
     ("recipe_file", "recipe"), ("recipe", "fitting"), ("game", "fitting"), ("game", "recipe"), ("recipe", "game"),
-    ("__main__", "cli"), ("metrics", "features"),
+    ("recipe", "binding"), ("binding", "recipe"), ("binding", "game"), ("__main__", "cli"), ("metrics", "features"),
 }  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -17,7 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["generator", "latents", "permutation", "seed_of", "truncated", "without_memory"]
+from sparring.errors import UsageError
+
+__all__ = ["KINDS", "draw", "generator", "latents", "permutation", "seed_of", "truncated", "without_memory"]
+
+KINDS = ("normal", "uniform")
+"""Distributions of z."""
 
 
 def seed_of(*parts: int | str) -> int:
@@ -69,6 +74,8 @@ def truncated(z: Tensor, threshold: float) -> Tensor:
 def draw(shape: int | tuple[int, ...], kind: str, source: torch.Generator) -> Tensor:
     """Noise of a kind (`normal` or `uniform`) from a generator, float32."""
     size = (shape,) if isinstance(shape, int) else shape
+    if kind not in KINDS:
+        raise UsageError(f"there is no z of kind {kind!r}; there are: {', '.join(KINDS)}")
     if kind == "uniform":
         return torch.rand(size, generator=source) * 2 - 1
     return torch.randn(size, generator=source)

@@ -23,6 +23,7 @@ from torch import Tensor
 from sparring.chance import permutation
 from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.options import sides_of
 from sparring.data.points import MIXTURES, POINT_SETS, Mixture
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
@@ -39,6 +40,7 @@ from sparring.metrics.significance import holm, larger_paired
 from sparring.pictures import grid, png
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipes.spelling import recipe_named
+from sparring.schedule import images_of
 from sparring.trials import Journal, check, play, side_by_side, slug, unfinished
 
 __all__ = ["Comparison", "Difference", "Setting", "as_markdown", "compare"]
@@ -50,13 +52,14 @@ HIGHER_IS_BETTER = {"modes": True, "near": True, "KL": False, "fid": False, "kid
 class Setting:
     """What all trainings of a comparison share.
 
-    `images` or `minutes` is the budget of each; `subset` trains on so many of the training images; `n` images are
-    drawn for the scores, against the held-out reals (against the training images where there are none held out).
+    `size` and `images` are written as for `train`: 64 or (48, 64), 20000 or "20k". `images` or `minutes` is the budget
+    of each; `subset` trains on so many of the training images; `n` images are drawn for the scores, against the
+    held-out reals (against the training images where there are none held out).
     """
 
     data: str | None = None
-    size: tuple[int, int] | None = None
-    images: int | None = None
+    size: int | tuple[int, int] | None = None
+    images: int | str | None = None
     minutes: float | None = None
     subset: int | None = None
     n: int = 5000
@@ -129,6 +132,8 @@ def compare(
     training goes on where it was.
     `work` is a folder for pictures and unfinished trainings alone. `jobs` run side by side.
     """
+    images = None if setting.images is None else images_of(setting.images)
+    setting = replace(setting, size=sides_of(setting.size), images=images)
     seeds = [int(seed) for seed in seeds]
     check(recipes, seeds=seeds, jobs=jobs, threads=threads)
     if setting.minutes is not None and not 0 < setting.minutes <= 1e6:
@@ -145,7 +150,7 @@ def compare(
     if place is not None and setting.data in POINT_SETS and place.resolve() == Path(setting.data).resolve():
         raise UsageError(f"{place} would be taken for the data of that name; choose another folder")
     journal = Journal(folder, "comparison.jsonl")
-    shared = asdict(setting) | {"size": list(setting.size) if setting.size else None}
+    shared = asdict(setting) | {"size": list(sides_of(setting.size) or ()) or None}
     earlier = [t for t in journal.open() if t.get("setting") == shared and t["recipe"] in recipes]
     held = {word: _opened(setting, recipe_named(word)).fingerprint for word in {t["recipe"] for t in earlier}}
     done = {(t["recipe"], t["seed"]): t for t in earlier if t.get("data", held[t["recipe"]]) == held[t["recipe"]]}
@@ -215,7 +220,7 @@ def _command(setting: Setting, word: str, seed: int, place: Path | None) -> list
         "minutes": setting.minutes,
         "subset": setting.subset,
     }
-    flags |= {"features": setting.features, "size": "x".join(map(str, setting.size)) if setting.size else None}
+    flags |= {"features": setting.features, "size": "x".join(map(str, sides_of(setting.size) or ())) or None}
     flags |= {"work": place}
     return words + [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
 
@@ -273,7 +278,7 @@ def _budget(
 ) -> int:
     """The images of a training; how many fit into its minutes is measured once, however often it is interrupted."""
     if setting.minutes is None:
-        return setting.images or 0
+        return images_of(setting.images or 0)
     measured = Journal(keep, "budget.jsonl")
     if found := measured.open():
         return int(found[0]["images"])
@@ -301,8 +306,6 @@ def _check_scores(recipes: Sequence[str], setting: Setting) -> None:
     for word in recipes:
         if recipe_named(word).of_images:
             raise UsageError(f"{word} answers questions, which compare does not ask; train each, and evaluate its run")
-    if setting.images is not None and setting.images < 1:
-        raise UsageError(f"{setting.images} images train nothing; give 1 or more")
     if setting.n < 3:
         raise UsageError(f"{setting.n} generated images cannot be scored; ask for 3 or more")
     if setting.features is not None:

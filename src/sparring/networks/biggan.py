@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn.functional import relu
 from torch.nn.utils import parametrizations
 
 from sparring.errors import UsageError
-from sparring.networks.layers import ConvDown, UpConv, pyramid
+from sparring.networks.layers import ConvDown, UpConv, pyramid, require_choice
 from sparring.networks.residual import BlockDown, BlockUp, SelfAttention, SummedJudge
 
 __all__ = ["Discriminator", "Generator", "ToldNorm"]
@@ -157,7 +157,7 @@ def _initialise(network: nn.Module, start: Start) -> None:
     """Orthogonal weights (Saxe et al. 2014), or N(0, 0.02) as for small images; biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding | UpConv | ConvDown):
-            if start == "orthogonal":
+            if require_choice(start, get_args(Start), "start") == "orthogonal":
                 nn.init.orthogonal_(module.weight)
             else:
                 nn.init.normal_(module.weight, 0.0, 0.02)

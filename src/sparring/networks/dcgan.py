@@ -13,7 +13,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import LayeredDiscriminator, UpConv, Verdict, initialise_normal, pyramid, widths_of
+from sparring.networks.layers import (
+    LayeredDiscriminator,
+    UpConv,
+    Verdict,
+    initialise_normal,
+    pyramid,
+    require_choice,
+    widths_of,
+)
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -82,7 +90,7 @@ class Discriminator(LayeredDiscriminator):
 
 def _up(inputs: int, outputs: int, how: Literal["transposed", "nearest"]) -> nn.Module:
     """Twice the size."""
-    if how == "nearest":
+    if require_choice(how, ("transposed", "nearest"), "way to double sizes,") == "nearest":
         return UpConv(inputs, outputs, bias=False)
     return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
 

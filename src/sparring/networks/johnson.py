@@ -19,6 +19,7 @@ from sparring.networks.layers import (
     begin_at_nothing,
     initialise_normal,
     norm_layer,
+    require_choice,
     require_count,
     require_multiple,
 )
@@ -122,7 +123,7 @@ def _down(width: int, norm: Literal["batch", "instance"]) -> nn.Module:
 def _up(width: int, norm: Literal["batch", "instance"], upsample: Literal["transposed", "nearest"]) -> nn.Module:
     """Twice the size, half the channels."""
     bias = norm == "instance"
-    if upsample == "nearest":
+    if require_choice(upsample, ("transposed", "nearest"), "way to double sizes,") == "nearest":
         return _Layer(UpConv(width, width // 2, bias=bias), norm)
     return _Layer(nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias), norm)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ __all__ = [
     "noise_like",
     "norm_layer",
     "pyramid",
+    "require_choice",
     "require_count",
     "require_mixing",
     "require_multiple",
@@ -143,6 +145,13 @@ def require_count(number: int, what: str, *, least: int = 0) -> None:
         raise UsageError(f"{number} {what} cannot be; give {least} or more")
 
 
+def require_choice(word: str, options: Sequence[str], what: str) -> str:
+    """The word itself; raises UsageError where it is none of the options."""
+    if word not in options:
+        raise UsageError(f"there is no {what} {word!r}; there are: {', '.join(options)}")
+    return word
+
+
 def require_mixing(mixing: float) -> None:
     """Raises UsageError for what is no probability of two styles."""
     if not 0 <= mixing <= 1:
@@ -240,6 +249,7 @@ def require_multiple(height: int, width: int, multiple: int, *, least: int = 1, 
 
 def norm_layer(kind: Literal["batch", "instance", "none"], channels: int) -> nn.Module:
     """Batch norm; instance norm without weights of its own; or nothing."""
+    require_choice(kind, ("batch", "instance", "none"), "norm")
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from sparring.networks.layers import require_choice
+
 __all__ = ["Quantised", "Quantiser"]
 
 
@@ -59,7 +61,7 @@ class Quantiser(nn.Module):
         self.decay, self.epsilon, self.threshold = decay, epsilon, threshold
         start = torch.empty(codes, dim).uniform_(-1 / codes, 1 / codes)
         self.codebook: Tensor
-        if how == "gradient":
+        if require_choice(how, ("gradient", "average"), "quantiser") == "gradient":
             self.codebook = nn.Parameter(start)
         else:
             self.register_buffer("codebook", start)

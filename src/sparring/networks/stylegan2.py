@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from sparring.networks.layers import (
     Verdict,
     noise_like,
     pyramid,
+    require_choice,
     require_count,
     require_mixing,
     two_styles,
@@ -91,6 +92,7 @@ class Generator(StyleBased):
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
+        require_choice(architecture, get_args(Architecture), "architecture")
         w_dim = w_dim or z_dim
         require_mixing(mixing)
         self.classes, self.z_dim, self.z_kind, self.mixing = classes, z_dim, z_kind, mixing
@@ -224,6 +226,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         sizes = pyramid(shape)
+        require_choice(architecture, get_args(Architecture), "architecture")
         widths = widths_of(width, most, sizes.doublings)
         self.deviation, self.skip = MinibatchDeviation(group), architecture == "skip"
         self.entries = nn.ModuleList(

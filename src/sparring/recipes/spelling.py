@@ -69,6 +69,9 @@ def recipe_named(word: str, **parameters: Any) -> Recipe:
     name, pairs = split_word(word)
     function = recipe_function(name)
     hints, accepted = parameters_of(function, name)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+    for key in () if open_ended else parameters:
+        choose(key, accepted, f"parameter of {name},")
     changes = []
     keys = [key for key, _ in pairs]
     if again := next((key for key in keys if keys.count(key) > 1 and key not in _SEVERAL), None):

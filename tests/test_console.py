@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -39,11 +40,17 @@ def test_a_second_signal_gives_the_cursor_back(tmp_path: Path) -> None:
     assert b"\x1b[?25h" in said.rpartition(b"\x1b[?25l")[2]
 
 
+@pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("style", ["auto", "bar", "lines"])
-def test_without_a_standard_error_nothing_is_said(style: ProgressStyle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_standard_error_nothing_is_said(
+    style: ProgressStyle, closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[bytes] = []
     monkeypatch.setattr(os, "write", lambda _, words: written.append(words))
-    monkeypatch.setattr(sys, "stderr", None)
+    stream = io.StringIO() if closed else None
+    if stream is not None:
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
     with display(style) as screen:
         screen.say("a sentence")
         screen.show({"seen": 10}, until=20)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TextIO, cast, final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["Display", "ProgressStyle", "display", "standard_error", "summary"]
+__all__ = ["Display", "ProgressStyle", "display", "letters", "standard_error", "summary"]
 
 ProgressStyle = Literal["auto", "bar", "lines", "none"]
 
@@ -45,7 +45,7 @@ def display(style: ProgressStyle) -> Iterator[Display]:
 
 
 def summary(record: Mapping[str, Any]) -> str:
-    """The numbers of a record in a few words: speed, both losses, how often D is right.
+    """The numbers of a record in a few words: speed, the players' losses, how often D is right.
 
     >>> summary({"images_per_second": 160.2, "discriminator/adversarial": 0.61, "right": 0.71})
     '160 images/s  D 0.610  D right 71 %'
@@ -53,14 +53,24 @@ def summary(record: Mapping[str, Any]) -> str:
     words = []
     if "images_per_second" in record:
         words.append(f"{record['images_per_second']:.0f} images/s")
-    for letter, player in (("D", "discriminator"), ("G", "generator")):
-        if f"{player}/adversarial" in record:
-            words.append(f"{letter} {record[f'{player}/adversarial']:.3f}")
+    for key in record:
+        players, _, term = key.partition("/")
+        if term == "adversarial":
+            words.append(f"{letters(players)} {record[key]:.3f}")
     if "right" in record:
         words.append(f"D right {100 * record['right']:.0f} %")
     if "real_probability" in record:
         words.append(f"p(real) {record['real_probability']:.2f}/{record['fake_probability']:.2f}")
     return "  ".join(words)
+
+
+def letters(players: str) -> str:
+    """Players of a turn as the field writes them.
+
+    >>> letters("discriminator"), letters("discriminator+generator"), letters("codec")
+    ('D', 'D+G', 'codec')
+    """
+    return "+".join({"discriminator": "D", "generator": "G"}.get(player, player) for player in players.split("+"))
 
 
 def _bar() -> Progress:
@@ -90,15 +100,15 @@ class _Forgiving(io.TextIOBase):
         return self._stream.fileno()
 
     def isatty(self) -> bool:
-        return self._stream.isatty()
+        return not self._stream.closed and self._stream.isatty()
 
     def write(self, text: str, /) -> int:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it refuses, or is closed
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
 

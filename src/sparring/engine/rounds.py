@@ -119,7 +119,7 @@ def _play(table: _Table, turn: Turn) -> None:
         for constraint in table.bound.recipe.constraints:
             if constraint.player == player.name:
                 constraint.apply(player.network)
-    who = turn.players[0]
+    who = "+".join(turn.players)
     state.notes.add({f"{who}/{name}": value for name, value in values.items()})
     state.notes.add({f"{name}/gradient": norm for name, norm in norms.items()})
 

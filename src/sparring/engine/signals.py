@@ -68,7 +68,7 @@ def _say(words: bytes) -> None:
 
     Where standard error was closed its number may be that of any file.
     """
-    if sys.stderr is not None:
+    if sys.stderr is not None and not sys.stderr.closed:
         with contextlib.suppress(OSError):  # nobody may be there to read it
             os.write(2, words)
 

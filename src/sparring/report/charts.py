@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from sparring.console import letters
 from sparring.report.numbers import compact, finite, percent, short, whole
 from sparring.report.plot import Chart, Point, Series
 
@@ -14,7 +15,6 @@ __all__ = ["charts", "score_name", "scores_of", "table"]
 
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 
-_LETTERS = {"discriminator": "D", "generator": "G"}
 _TONES = {"discriminator": "d", "generator": "g", "real": "real", "fake": "g"}
 _ROWS = 30
 
@@ -52,7 +52,8 @@ def _losses(records: Records) -> Chart | None:
         return None
     sentence = "The last loss is " + _and([f"{_end(s)} for {s.name}" for s in series]) + "."
     references: tuple[tuple[float, str], ...] = ()
-    if any("real_probability" in record for record in records):
+    alone = {"D", "G"}.issuperset(s.name for s in series)  # not the sum of players that move at once
+    if alone and any("real_probability" in record for record in records):
         g = next((s.points[-1][1] for s in series if s.name == "G"), 1.0)
         # Minimax gives G log(1 - D), which is never positive; non-saturating gives -log D, which is never negative.
         level, word = (math.log(2), "log 2") if g >= 0 else (-math.log(2), "−log 2")
@@ -206,8 +207,7 @@ def _trend(values: Sequence[float]) -> int | None:
 
 
 def _letter(key: str) -> str:
-    player = key.partition("/")[0]
-    return _LETTERS.get(player, player)
+    return letters(key.partition("/")[0])
 
 
 def _and(parts: Sequence[str]) -> str:

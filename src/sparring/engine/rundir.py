@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import html
 import json
 import os
@@ -38,8 +37,9 @@ class Run:
     """
 
     def __init__(self, path: str | Path, *, trust: Iterable[str] = ()) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.expanduser(path))
         self.trust = tuple(trust)
+        self._generator: tuple[Path, TrainedGenerator] | None = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -94,11 +94,17 @@ class Run:
             raise FileUnusableError(f"{self.path} has no checkpoint yet; let it train a little longer")
         return found
 
-    @cached_property
+    @property
     def generator(self) -> TrainedGenerator:
-        """The generator of the newest checkpoint, with averaged weights where the recipe keeps them."""
+        """The generator of the newest checkpoint, with averaged weights where the recipe keeps them.
+
+        Read once for each checkpoint.
+        """
         self.bound  # noqa: B018 - a recipe that cannot be read is the first thing to say
-        return self.generator_at(self.checkpoint)
+        newest = self.checkpoint
+        if self._generator is None or self._generator[0] != newest.path:
+            self._generator = newest.path, self.generator_at(newest)
+        return self._generator[1]
 
     def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:
         """The generator of one checkpoint; raises FileUnusableError if it is damaged or does not fit the recipe."""
@@ -212,9 +218,8 @@ class Run:
                     file.write(b"\n")
                 file.write((json.dumps(record) + "\n").encode())
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
-                raise
-            raise DiskError(f"{path} could not be written ({os.strerror(error.errno)}); free some space") from error
+            reason = error.strerror or str(error)
+            raise DiskError(f"{path} could not be written ({reason}); free some space, or mend its folder") from error
 
     def keep_grid(self, seen: int, images: Any, *, columns: int = 8, reach: float | None = None) -> Path:
         """Write the sample grid of a moment; of points, in a window of half-width `reach`."""

@@ -131,6 +131,8 @@ def _hash(text: str) -> str:
 
 def _state(run: Run, seen: int, standing: Standing | None) -> str:
     """finished, training or stopped."""
+    if standing == "training":
+        return standing  # perhaps beyond the budget that it was begun with
     if seen >= run.bound.facts.budget:
         return "finished"
     return standing or ("training" if _age(run) < _PATIENCE else "stopped")

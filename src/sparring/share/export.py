@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -54,7 +55,7 @@ def export(
     and DiskError.
     """
     run = run if isinstance(run, Run) else Run(run)
-    out = Path(out)
+    out = Path(os.path.expanduser(out))
     forms = [choose(form, ("safetensors", "onnx"), "export form") for form in ([to] if isinstance(to, str) else to)]
     if not forms:
         raise UsageError("nothing was asked for; export to safetensors, onnx or both")

@@ -28,7 +28,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 600
 
 @final
 class Keeper:
-    """Keeps the files of one session. A full disk is a warning for a while and an error in the end."""
+    """Keeps the files of one session. A full disk is a warning, and at the fifth checkpoint in a row an error."""
 
     def __init__(self, session: Session, screen: Display, tracking: Tracker | None) -> None:
         self._session, self._screen, self._tracking = session, screen, tracking
@@ -39,7 +39,8 @@ class Keeper:
         self._begun = time.perf_counter()
         self._last_record = (session.state.seen, self._begun)
         self._last_report = self._last_checkpoint = self._begun
-        self._failures = 0
+        self._failures = 0  # checkpoints in a row that could not be written
+        self._refused = False
         self._saved = -1
 
     def after(self, played: Round) -> None:
@@ -109,24 +110,23 @@ class Keeper:
             save(session.run.path / "checkpoints", session.state.tensors(), record)
             self._failures, self._saved, self._last_checkpoint = 0, session.state.seen, time.perf_counter()
 
-        if last:
+        if last or self._failures == _PATIENCE - 1:
             write()
-        else:
-            self.tolerate(write)
+            return
+        self._failures += 1  # unless it is written
+        self.tolerate(write)
 
     def tolerate(self, write: Callable[[], _Written]) -> _Written | None:
-        """Write; a disk that refuses is reported, and fatal only when it has refused several times in a row.
-
-        What `write` gives, None where the disk refused.
-        """
+        """What `write` gives; None where the disk refused, which is said when it begins to."""
         try:
-            return write()
+            written = write()
         except DiskError as error:
-            self._failures += 1
-            if self._failures >= _PATIENCE * 3:  # record, grid and checkpoint of each moment
-                raise
-            self._screen.say(f"{error} (training goes on)")
+            if not self._refused:
+                self._screen.say(f"{error} (training goes on)")
+            self._refused = True
             return None
+        self._refused = False
+        return written
 
     def _track(self, write: Callable[[Tracker], None]) -> None:
         """Tell TensorBoard, if it is told anything; a writer that has failed once never writes again."""

@@ -196,7 +196,6 @@ def _score(session: Session, screen: Display) -> None:
 def _finish(session: Session, screen: Display) -> Run:
     """Score the finished run on its held-out images, write the report, and say where everything is."""
     run = session.run
-    run.__dict__.pop("generator", None)
     try:
         with interrupting():
             _score(session, screen)

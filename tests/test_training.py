@@ -1,0 +1,81 @@
+"""Training as a person calls it, on disks that refuse and with paths as one types them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sparring
+from sparring import Run, recipes
+from sparring.engine.checkpoint import save
+from sparring.errors import DiskError
+from sparring.report.page import _state
+from sparring.training import keeper
+
+_BUDGET = 9600
+
+
+def trained(out: str | Path, **options: Any) -> Run:
+    """Half a second of a tiny game of points, with 40 moments to keep."""
+    recipe = recipes.gan(width=8, batch=16)
+    return sparring.train(recipe, "ring8", out=out, images=_BUDGET, threads=1, progress="lines", **options)
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, which: Iterable[int]) -> list[int]:
+    """A disk that writes no log and no grid, and none of the checkpoints of these numbers; what it was asked for."""
+    asked: list[int] = []
+
+    def full(*_: Any, **__: Any) -> None:
+        raise DiskError("the disk is full")
+
+    def counted(folder: Path, tensors: Any, record: Any) -> Any:
+        asked.append(int(record["seen"]))
+        return full() if len(asked) in which else save(folder, tensors, record)
+
+    monkeypatch.setattr(Run, "append", full)
+    monkeypatch.setattr(Run, "keep_grid", full)
+    monkeypatch.setattr(keeper, "save", counted)
+    return asked
+
+
+def test_a_full_disk_ends_training_at_the_fifth_checkpoint_in_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = refusing(monkeypatch, range(1, 99))
+    with pytest.raises(DiskError, match="the disk is full"):
+        trained(tmp_path / "run")
+    assert len(asked) == 5
+    assert capsys.readouterr().err.count("the disk is full (training goes on)") == 1
+
+
+def test_a_disk_that_has_space_again_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = refusing(monkeypatch, {1, 2, 3, 4, 6, 7, 8, 9})
+    assert trained(tmp_path / "run").checkpoint.seen == asked[-1] == _BUDGET
+
+
+def test_the_generator_is_that_of_the_newest_checkpoint(tmp_path: Path) -> None:
+    watched = trained(tmp_path / "run")
+    before = watched.generator
+    assert watched.generator is before
+    sparring.train(out=tmp_path / "run", resume=True, images=2 * _BUDGET, threads=1, progress="none")
+    assert watched.generator.source == f"gan {watched.checkpoint.digest}" != before.source
+
+
+def test_home_is_where_one_types_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert trained("~/run").path == tmp_path / "run"
+    assert sparring.load("~/run").sample(2).shape == (2, 2, 1, 1)
+    sparring.export("~/run", "~/kept")
+    assert (tmp_path / "kept" / "generator.safetensors").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_run_that_goes_beyond_its_budget_is_training(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run")
+    assert _state(run, _BUDGET, "training") == "training"
+    assert _state(run, _BUDGET, "stopped") == _state(run, _BUDGET, None) == "finished"
+    assert _state(run, _BUDGET - 1, "stopped") == "stopped"

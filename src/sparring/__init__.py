@@ -17,17 +17,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparring import recipes
     from sparring.data import open_data
+    from sparring.data.loader import Loader
     from sparring.engine.rounds import rounds
     from sparring.engine.rundir import Run
     from sparring.engine.sampler import TrainedGenerator
     from sparring.errors import SparringError
     from sparring.evaluation import evaluate
     from sparring.latent.interpolate import interpolate
+    from sparring.latent.mix import mix
+    from sparring.latent.project import project
     from sparring.recipe import Recipe
     from sparring.recipes.spelling import recipe_named
     from sparring.report import write_report
     from sparring.share.export import export
-    from sparring.share.load import load
+    from sparring.share.importing import import_weights
+    from sparring.share.load import load, load_translator
+    from sparring.share.translations import translate
     from sparring.training import train
 
 __version__ = "0.1.0"
@@ -37,35 +42,47 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
+    "Loader": "sparring.data.loader",
     "Recipe": "sparring.recipe",
     "Run": "sparring.engine.rundir",
     "SparringError": "sparring.errors",
     "TrainedGenerator": "sparring.engine.sampler",
     "evaluate": "sparring.evaluation",
     "export": "sparring.share.export",
+    "import_weights": "sparring.share.importing",
     "interpolate": "sparring.latent.interpolate",
     "load": "sparring.share.load",
+    "load_translator": "sparring.share.load",
+    "mix": "sparring.latent.mix",
     "open_data": "sparring.data",
+    "project": "sparring.latent.project",
     "recipe_named": "sparring.recipes.spelling",
     "rounds": "sparring.engine.rounds",
     "train": "sparring.training",
+    "translate": "sparring.share.translations",
     "write_report": "sparring.report",
 }
 
 __all__ = [
+    "Loader",
     "Recipe",
     "Run",
     "SparringError",
     "TrainedGenerator",
     "evaluate",
     "export",
+    "import_weights",
     "interpolate",
     "load",
+    "load_translator",
+    "mix",
     "open_data",
+    "project",
     "recipe_named",
     "recipes",
     "rounds",
     "train",
+    "translate",
     "write_report",
 ]
 

@@ -60,7 +60,7 @@ class Codec(Translator):
         self.before = nn.Conv2d(latent, dim, 1)
         self.quantiser = Quantiser(codes, dim, how=quantiser)
         self.after = nn.Conv2d(dim, latent, 1)
-        self.decoder = _Decoder(shape[0], latent, width, widths, blocks + 1, attention)
+        self.decoder = _Decoder(shape[0], latent, widths, blocks + 1, attention)
 
     @property
     def codes(self) -> int:
@@ -128,9 +128,7 @@ class _Encoder(nn.Module):
 class _Decoder(nn.Module):
     """Maps `[n, latent, h, w]` -> images; its levels are counted as the encoder's are, and run backwards."""
 
-    def __init__(
-        self, channels: int, latent: int, width: int, widths: list[int], blocks: int, attention: Sequence[int]
-    ) -> None:
+    def __init__(self, channels: int, latent: int, widths: list[int], blocks: int, attention: Sequence[int]) -> None:
         super().__init__()
         self.entry = nn.Conv2d(latent, widths[-1], 3, padding=1)
         self.middle = _middle(widths[-1])

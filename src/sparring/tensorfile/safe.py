@@ -6,7 +6,6 @@ The format (https://github.com/huggingface/safetensors#format): 8 bytes little-e
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -22,10 +21,10 @@ import torch
 from safetensors.torch import save as library_bytes
 from torch import Tensor
 
-from sparring.errors import DiskError, FileUnusableError, UsageError
+from sparring.errors import FileUnusableError, UsageError
 from sparring.tensorfile.limits import shown
 
-__all__ = ["SafeTensors", "hash_of", "read_safetensors", "serialise", "write_safetensors"]
+__all__ = ["SafeTensors", "read_safetensors", "serialise"]
 
 _DTYPES = {
     "BOOL": torch.bool,
@@ -53,15 +52,10 @@ class SafeTensors:
     metadata: dict[str, str]
 
 
-def read_safetensors(path: Path | str, *, header_bytes: int = _HEADER_BYTES, tensors: int = _TENSORS) -> SafeTensors:
+def read_safetensors(path: Path | str) -> SafeTensors:
     """Read a safetensors file whose header has been checked against the file to the byte.
 
     The tensors are copies: nothing that later happens to the file changes them.
-
-    Args:
-        path: the file.
-        header_bytes: the longest header accepted.
-        tensors: the largest number of tensors accepted.
 
     Raises:
         FileUnusableError: the file cannot be read, or its header is not exactly that of a safetensors file whose
@@ -69,13 +63,13 @@ def read_safetensors(path: Path | str, *, header_bytes: int = _HEADER_BYTES, ten
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_safetensors(f"{folder}/w.safetensors", {"w": torch.arange(3)}, {"seen": "64"})
+    ...     _ = Path(f"{folder}/w.safetensors").write_bytes(serialise({"w": torch.arange(3)}, {"seen": "64"}))
     ...     read_safetensors(f"{folder}/w.safetensors")
     SafeTensors(tensors={'w': tensor([0, 1, 2])}, metadata={'seen': '64'})
     """
     path = Path(path)
     try:
-        metadata = _checked_metadata(path, header_bytes, tensors)
+        metadata = _checked_metadata(path)
         with safetensors.safe_open(path, framework="pt") as file:
             # A clone, because the library maps the file: a later write to it would change (or, cut short, kill) us.
             return SafeTensors({name: file.get_tensor(name).clone() for name in sorted(file.keys())}, metadata)
@@ -87,20 +81,6 @@ def read_safetensors(path: Path | str, *, header_bytes: int = _HEADER_BYTES, ten
         ) from error
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         raise FileUnusableError(f"{path.name} cannot be read as safetensors: {error}; use an undamaged copy") from error
-
-
-def write_safetensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write `serialise(tensors, metadata)` to `path`, plainly; the engine owns atomic writing.
-
-    Raises:
-        DiskError: the file cannot be written.
-        UsageError: see `serialise`.
-    """
-    data = serialise(tensors, metadata)
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        raise DiskError(f"{path} cannot be written: {error.strerror}; free space or choose another folder") from error
 
 
 def serialise(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
@@ -136,24 +116,6 @@ def serialise(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> byt
     return b"".join((struct.pack("<Q", len(text)), text, memoryview(data)[8 + length :]))
 
 
-def hash_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hexadecimal) of names, dtypes, shapes and values; independent of order, strides, device and file.
-
-    >>> weights = torch.arange(6.0).reshape(2, 3)
-    >>> hash_of({"w": weights}) == hash_of({"w": weights.T.contiguous().T})
-    True
-    >>> hash_of({"w": weights}) == hash_of({"w": weights.reshape(3, 2)})
-    False
-    """
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        # JSON ends where it ends and fixes the length of the bytes behind it, so no two contents share a stream.
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same values on the CPU, contiguous, each in a storage of its own, as the library demands."""
     plain: dict[str, Tensor] = {}
@@ -168,7 +130,7 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def _checked_metadata(path: Path, header_bytes: int, tensors: int) -> dict[str, str]:
+def _checked_metadata(path: Path) -> dict[str, str]:
     """Check the whole header against the file; return its metadata."""
     file_bytes = path.stat().st_size
     with path.open("rb") as file:
@@ -176,16 +138,16 @@ def _checked_metadata(path: Path, header_bytes: int, tensors: int) -> dict[str, 
         if len(prefix) < 8:
             raise FileUnusableError(f"{file_bytes} bytes are too few for a safetensors file")
         (length,) = struct.unpack("<Q", prefix)
-        if not 2 <= length <= min(header_bytes, file_bytes - 8):
+        if not 2 <= length <= min(_HEADER_BYTES, file_bytes - 8):
             raise FileUnusableError(
-                f"a header of {length} bytes does not fit (limit {header_bytes}, file {file_bytes} bytes)"
+                f"a header of {length} bytes does not fit (limit {_HEADER_BYTES}, file {file_bytes} bytes)"
             )
         header = _parse(file.read(length))
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(type(value) is str for value in metadata.values()):
         raise FileUnusableError("its metadata is not a table of strings")
-    if len(header) > tensors:
-        raise FileUnusableError(f"{len(header)} tensors are more than the limit of {tensors}")
+    if len(header) > _TENSORS:
+        raise FileUnusableError(f"{len(header)} tensors are more than the limit of {_TENSORS}")
     end = 0
     for begin, stop, name in sorted((*_span(name, entry), name) for name, entry in header.items()):
         if begin != end:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from conftest import noise_loader
 from sparring import recipes
 from sparring.engine.devices import Devices
-from sparring.engine.rounds import _Draw, _Table, rounds
+from sparring.engine.rounds import _Batch, _Context, rounds
 from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
@@ -281,7 +281,7 @@ def test_every_part_of_every_process_has_labels_of_its_own(devices: Devices) -> 
             for rank in range(world):
                 place = copy.copy(devices)
                 place.world, place.rank = world, rank
-                draw = _Draw(_Table(bound, loader, place, state, 8, 0, "generator"), recipe.turns[1], 0, part, parts)
+                draw = _Batch(_Context(bound, loader, place, state, 8, 0, "generator"), recipe.turns[1], 0, part, parts)
                 pieces = draw.fake_labels(draw.size), draw.z(draw.size, 3), draw.real
                 for kept, piece in zip(found, pieces, strict=True):
                     kept.append(piece)

@@ -22,7 +22,7 @@ from torch import Tensor
 from sparring.errors import DiskError, FileUnusableError
 from sparring.tensorfile import read_safetensors, serialise
 
-__all__ = ["Checkpoint", "checkpoints", "newest", "read", "save", "sweep", "write_durably"]
+__all__ = ["Checkpoint", "checkpoints", "newest", "read", "save", "sweep", "under", "write_durably"]
 
 FORMAT = 1
 KEEP = 3
@@ -106,6 +106,11 @@ def read(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{checkpoint.path} has format {record['format']}, this version reads up to {FORMAT}; update sparring"
         )
     return content.tensors, record
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -126,7 +126,7 @@ def _costs(
     staged = replace(bound, recipe=bound.recipe.but(growth=stage.level, turns=turns))
     marks = (moments[0], moments[len(moments) // 2], moments[-1])
     batches = sorted({batch_at(bound.recipe, moment, devices.world) for moment in marks})
-    samples = []
+    samples, failed = [], 0
     for batch in batches:
         try:
             samples.append(_time(staged, batch, loader, devices, seconds / len(batches)))
@@ -136,8 +136,6 @@ def _costs(
                 raise UsageError(f"{bound.recipe.name} cannot play a batch of {batch} ({reason}); change it") from error
             failed = batch
             break
-    else:
-        failed = 0
     if failed:  # outside the handler, whose traceback would keep the memory
         raise UsageError(_advice(staged, failed, loader, devices))
     times, operations = zip(*samples, strict=True)

@@ -10,6 +10,7 @@ from typing import TypeAlias, final
 import torch
 from torch import Tensor, nn
 
+from sparring.engine.checkpoint import under
 from sparring.engine.sampler import settled
 from sparring.errors import FileUnusableError
 from sparring.game import OptimizerState
@@ -33,7 +34,7 @@ class Player:
         self._averaged, self._copied = _pairs(self.average, network) if self.average is not None else ([], [])
         self._on_turn = True
 
-    def take_turn(self, on_turn: bool) -> None:
+    def set_on_turn(self, on_turn: bool) -> None:
         """Freeze or unfreeze: nobody computes weight gradients for a player that is not on turn."""
         if on_turn != self._on_turn:
             for parameter in self.parameters.values():
@@ -76,8 +77,10 @@ class Player:
         """Move the average towards the weights after a round of so many images, at `seen` in all."""
         if self.average is None or self.ema is None:
             return
-        halflife = min(value(self.ema.halflife, seen), self.ema.ramp * seen) if self.ema.ramp else self.ema.halflife
-        keep = 0.5 ** (images / max(float(value(halflife, seen)), 1e-8))
+        halflife = float(value(self.ema.halflife, seen))
+        if self.ema.ramp:
+            halflife = min(halflife, self.ema.ramp * seen)
+        keep = 0.5 ** (images / max(halflife, 1e-8))
         torch._foreach_lerp_([mine for mine, _ in self._averaged], [theirs for _, theirs in self._averaged], 1 - keep)
         for mine, theirs in self._copied:
             mine.copy_(theirs)
@@ -108,15 +111,15 @@ class Player:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` gave; raises FileUnusableError if names or shapes do not fit."""
         try:
-            self.network.load_state_dict(_under("weights.", state))
+            self.network.load_state_dict(under("weights.", state))
             if self.average is not None:
-                self.average.load_state_dict(_under("average.", state))
+                self.average.load_state_dict(under("average.", state))
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise FileUnusableError(f"the checkpoint's {self.name} does not fit this recipe ({reason})") from error
         if self.optimizer is not None:
             for name, parameter in self.parameters.items():
-                moments = _under(f"optimizer.{name}.", state)
+                moments = under(f"optimizer.{name}.", state)
                 moments = {key: moment for key, moment in moments.items() if "." not in key}
                 if moments:
                     self.optimizer.state[parameter] = {k: _like(parameter, m) for k, m in moments.items()}
@@ -158,7 +161,3 @@ def _pairs(average: nn.Module, network: nn.Module) -> tuple[_Pairs, _Pairs]:
         follows = mine.is_floating_point() and not name.endswith(_DIRECTIONS)
         (averaged if follows else copied).append((mine, theirs[name]))
     return averaged, copied
-
-
-def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

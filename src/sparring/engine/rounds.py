@@ -64,7 +64,7 @@ def rounds(
             due = turn.due(state.round, state.seen)
             for _ in range(turn.times if due else 0):
                 assert due is not None
-                _play(_Table(bound, loader, devices, state, batch, ordinal, due.players[0]), due)
+                _play(_Context(bound, loader, devices, state, batch, ordinal, due.players[0]), due)
                 ordinal += 1
         begins_anew = _stage(recipe, state.seen) != _stage(recipe, state.seen + batch)
         state.seen += batch
@@ -88,25 +88,26 @@ def _stage(recipe: Recipe, seen: int) -> tuple[int, int] | None:
     return None if level is None else (math.floor(level), math.ceil(level))
 
 
-def _play(table: _Table, turn: Turn) -> None:
+def _play(context: _Context, turn: Turn) -> None:
     """One turn: the sum of its terms, one backward pass (or one for each part of its batch), one masked step."""
-    state, devices = table.state, table.devices
-    devices.seed(seed_of(state.seed, "dropout", state.round, table.ordinal, devices.rank))
+    state, devices = context.state, context.devices
+    devices.seed(seed_of(state.seed, "dropout", state.round, context.ordinal, devices.rank))
     for name, player in state.players.items():
-        player.take_turn(name in turn.players or name in turn.awake)
-    parts = table.bound.recipe.accumulate
+        player.set_on_turn(name in turn.players or name in turn.awake)
+    parts = context.bound.recipe.accumulate
     turn = replace(turn, awake=()) if parts > 1 and turn.awake else turn  # graphs of all parts would be kept at once
-    cursor, told = state.drawn, []
+    cursor, losses, told = state.drawn, [], []
     for part in range(parts):
-        draw = _Draw(table, turn, cursor, part, parts)
+        batch = _Batch(context, turn, cursor, part, parts)
         with devices.precision():
-            found = state.game.terms(turn, draw, table)
+            found = state.game.terms(turn, batch, context)
             loss = torch.stack([weight * found[name] for name, weight in _weights(turn, state.seen)]).sum()
         (loss / parts if parts > 1 else loss).backward()
-        told.append({"": loss.detach(), **{name: value.detach() for name, value in found.items()}})
-        state.drawn = max(state.drawn, draw.cursor)
-    values = told[0] if parts == 1 else {name: torch.stack([one[name] for one in told]).mean() for name in told[0]}
-    total = values.pop("")
+        losses.append(loss.detach())
+        told.append({name: value.detach() for name, value in found.items()})
+        state.drawn = max(state.drawn, batch.cursor)
+    total = _mean(losses)
+    values = {name: _mean([one[name] for one in told]) for name in told[0]}
     movers = [state.players[name] for name in turn.players]
     devices.average_(gradient for player in movers for gradient in player.gradients())
     norms = {player.name: _norm(player.gradients(), total) for player in movers}
@@ -116,7 +117,7 @@ def _play(table: _Table, turn: Turn) -> None:
     state.bad.logical_or_(bad)
     for player in movers:
         player.step(state.seen, state.bad.float())
-        for constraint in table.bound.recipe.constraints:
+        for constraint in context.bound.recipe.constraints:
             if constraint.player == player.name:
                 constraint.apply(player.network)
     who = "+".join(turn.players)
@@ -130,6 +131,10 @@ def _weights(turn: Turn, seen: int) -> list[tuple[str, float]]:
         (term.name, float(value(term.weight, seen)) * (term.every if isinstance(term, Penalty) else 1))
         for term in turn.terms
     ]
+
+
+def _mean(numbers: list[Tensor]) -> Tensor:
+    return numbers[0] if len(numbers) == 1 else torch.stack(numbers).mean()
 
 
 def _norm(gradients: list[Tensor], like: Tensor) -> Tensor:
@@ -149,7 +154,7 @@ def _evidence(state: State, turn: Turn, values: Mapping[str, Tensor], norms: Map
 
 
 @final
-class _Table:
+class _Context:
     """The context of one turn: what the engine lends the game."""
 
     def __init__(
@@ -201,14 +206,14 @@ def _moved(numbers: Tensor, device: torch.device) -> Tensor:
 
 
 @final
-class _Draw:
+class _Batch:
     """The batch of one turn, drawn when asked for."""
 
-    def __init__(self, table: _Table, turn: Turn, cursor: int, part: int, parts: int) -> None:
-        self._table, self.parts = table, parts
-        self._place = part * table.devices.world + table.devices.rank
-        self._global = max(round(table.batch * turn.batch_fraction), 1)
-        self._part = table.devices.share(self._global, part, parts)
+    def __init__(self, context: _Context, turn: Turn, cursor: int, part: int, parts: int) -> None:
+        self._context, self.parts = context, parts
+        self._place = part * context.devices.world + context.devices.rank
+        self._global = max(round(context.batch * turn.batch_fraction), 1)
+        self._part = context.devices.share(self._global, part, parts)
         self._begin = self.cursor = cursor
         self._real: tuple[Tensor, Tensor | None] | None = None
         self._noises = self._namings = 0
@@ -226,24 +231,24 @@ class _Draw:
         return self._reals()[1]
 
     def z(self, n: int, dim: int, kind: str = "normal") -> Tensor:
-        table, pieces = self._table, self._table.devices.world * self.parts
-        source = generator(table.state.seed, "z", table.state.round, table.ordinal, self._noises)
+        context, pieces = self._context, self._context.devices.world * self.parts
+        source = generator(context.state.seed, "z", context.state.round, context.ordinal, self._noises)
         self._noises += 1
         whole = draw((n * pieces, dim), kind, source)
-        return _moved(whole[self._place * n : (self._place + 1) * n], table.devices.device)
+        return _moved(whole[self._place * n : (self._place + 1) * n], context.devices.device)
 
     def fake_labels(self, n: int) -> Tensor:
-        table, pieces = self._table, self._table.devices.world * self.parts
-        source = generator(table.state.seed, "labels", table.state.round, table.ordinal, self._namings)
+        context, pieces = self._context, self._context.devices.world * self.parts
+        source = generator(context.state.seed, "labels", context.state.round, context.ordinal, self._namings)
         self._namings += 1
-        whole = table.loader.labels(source, n * pieces)
-        return _moved(whole[self._place * n : (self._place + 1) * n], table.devices.device)
+        whole = context.loader.labels(source, n * pieces)
+        return _moved(whole[self._place * n : (self._place + 1) * n], context.devices.device)
 
     def _reals(self) -> tuple[Tensor, Tensor | None]:
         """The next reals of the stream; asking twice in a turn gives the same."""
         if self._real is None:
-            device = self._table.devices.device
-            images, labels = self._table.loader.draw(self._begin, self._global, self._part)
+            device = self._context.devices.device
+            images, labels = self._context.loader.draw(self._begin, self._global, self._part)
             self.cursor = self._begin + self._global
             self._real = scaled(_moved(images, device)), None if labels is None else _moved(labels, device)
         return self._real

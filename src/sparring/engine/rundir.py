@@ -14,7 +14,7 @@ from typing import Any, final
 import filelock
 from torch import Tensor
 
-from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, write_durably
+from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, under, write_durably
 from sparring.engine.sampler import TrainedGenerator, class_names, settled, trained_network
 from sparring.engine.state import State
 from sparring.engine.translator import TrainedTranslator
@@ -121,9 +121,8 @@ class Run:
     def weights(self, checkpoint: Checkpoint, player: str) -> dict[str, Tensor]:
         """A player's weights in a checkpoint, averaged where the recipe keeps averages."""
         kind = "average" if player in self.bound.recipe.emas else "weights"
-        prefix = f"players.{player}.{kind}."
         tensors, _ = read(checkpoint)
-        return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        return under(f"players.{player}.{kind}.", tensors)
 
     def translator(self, player: str | None = None) -> TrainedTranslator:
         """The translator of the newest checkpoint: the one that is kept, or another player.

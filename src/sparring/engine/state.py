@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.chance import seed_of
+from sparring.engine.checkpoint import under
 from sparring.engine.players import Player
 from sparring.errors import FileUnusableError
 from sparring.networks.growing import grow
@@ -72,9 +73,7 @@ class State:
                 f"the checkpoint's game does not fit this recipe ({other[0]!r} is missing, unknown or of another shape)"
             )
         for name, player in self.players.items():
-            player.load(
-                {k.removeprefix(f"{name}."): t for k, t in groups["players"].items() if k.startswith(f"{name}.")}
-            )
+            player.load(under(f"{name}.", groups["players"]))
         for key, tensor in groups["game"].items():
             self.game.state[key].copy_(tensor)
         self.penalties = {}

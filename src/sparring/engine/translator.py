@@ -15,7 +15,7 @@ from sparring.engine.devices import out_of_memory
 from sparring.errors import ShapeError, TooLargeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
-from sparring.pictures import to_uint8
+from sparring.pictures import scaled, to_uint8
 
 __all__ = ["TrainedTranslator", "exhibited", "side_by_side"]
 
@@ -65,7 +65,8 @@ class TrainedTranslator:
     def _one(self, image: Tensor, seed: int, tile: int) -> Tensor:
         device = next(self.network.parameters()).device
         height, width = image.shape[2:]
-        x = _filled(image.to(device).float().div(127.5).sub(1), self.network.multiple, self.network.least)
+        x = _filled(scaled(image.to(device)), self.network.multiple, self.network.least)
+        made: Tensor | None = None
         try:
             with torch.inference_mode(), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed_of(seed, "translate"))
@@ -73,10 +74,7 @@ class TrainedTranslator:
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            failed = True
-        else:
-            failed = False
-        if failed:  # outside the handler, whose traceback would keep the memory
+        if made is None:  # outside the handler, whose traceback would keep the memory
             raise TooLargeError(f"an image of {width}x{height} pixels does not fit into memory{self._remedy()}")
         scale = self.network.scale
         return made[:, :, : scale * height, : scale * width].clone()

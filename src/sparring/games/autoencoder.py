@@ -15,6 +15,7 @@ from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
+from sparring.games.terms import terms_named
 from sparring.games.verdicts import noted, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
@@ -84,12 +85,9 @@ class AutoencoderGame:
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Every term that the turn names."""
         (player,) = turn.players
-        named = {term.name for term in turn.terms}
         if turn.penalties:
             raise UsageError("this game takes no penalties; leave them out")
-        if unknown := named - _TERMS[player]:
-            known = ", ".join(sorted(_TERMS[player]))
-            raise UsageError(f"a turn of {player} has no term {min(unknown)!r}; it has {known}")
+        named = terms_named(turn, _TERMS[player])
         return self._write(named, batch, ctx) if player == "codec" else self._judge(batch, ctx)
 
     def _write(self, named: set[str], batch: Batch, ctx: Context) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.pool import Pool
+from sparring.games.terms import terms_named
 from sparring.games.verdicts import noted, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
@@ -93,9 +94,7 @@ class CycleGame:
         """Every term that the turn names."""
         if turn.players not in _TERMS or turn.penalties:
             raise UsageError("in this game both translators or both judges take a turn, without penalties")
-        named = {term.name for term in turn.terms}
-        if unknown := named - _TERMS[turn.players]:
-            raise UsageError(f"a turn of {' and '.join(turn.players)} has no term {min(unknown)!r}")
+        named = terms_named(turn, _TERMS[turn.players])
         return self._translate(named, batch, ctx) if turn.players == _TRANSLATORS else self._judge(batch, ctx)
 
     def _translate(self, named: set[str], batch: Batch, ctx: Context) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from sparring.game import OptimizerState
 from sparring.networks.layers import Verdict
+from sparring.objectives.distances import root
 
 __all__ = ["Ahead", "Judge", "look_ahead"]
 
@@ -68,7 +69,7 @@ def _step(weight: Tensor, gradient: Tensor, moments: dict[str, Tensor], now: Opt
     if optim.kind == "rmsprop":
         mean = moments.get("square_avg", torch.zeros_like(weight))
         moments["square_avg"] = 0.99 * mean + 0.01 * gradient.square()
-        gradient = gradient / (_root(moments["square_avg"]) + optim.eps)
+        gradient = gradient / (root(moments["square_avg"]) + optim.eps)
     if optim.momentum:
         buffer = moments.get("momentum_buffer")
         moments["momentum_buffer"] = gradient if buffer is None else optim.momentum * buffer + gradient
@@ -83,9 +84,4 @@ def _adam_direction(gradient: Tensor, moments: dict[str, Tensor], now: Optimizer
     mean = first * moments.get("exp_avg", torch.zeros_like(gradient)) + (1 - first) * gradient
     square = second * moments.get("exp_avg_sq", torch.zeros_like(gradient)) + (1 - second) * gradient.square()
     moments.update(step=count, exp_avg=mean, exp_avg_sq=square)
-    return mean / (1 - first**count) / (_root(square / (1 - second**count)) + now.optim.eps)
-
-
-def _root(square: Tensor) -> Tensor:
-    """A square root whose gradient at zero is zero: a dead unit's weight must not spread NaN."""
-    return torch.where(square > 0, square, 1.0).sqrt() * (square > 0)
+    return mean / (1 - first**count) / (root(square / (1 - second**count)) + now.optim.eps)

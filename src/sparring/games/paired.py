@@ -17,6 +17,7 @@ from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
 from sparring.games.questions import Question
+from sparring.games.terms import terms_named
 from sparring.games.verdicts import noted, opposed
 from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
@@ -83,10 +84,7 @@ class PairedGame:
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """Every term that the turn names, and its penalties."""
         (player,) = turn.players
-        named = {term.name for term in turn.terms} - {penalty.name for penalty in turn.penalties}
-        if unknown := named - _TERMS[player]:
-            known = ", ".join(sorted(_TERMS[player]))
-            raise UsageError(f"a turn of {player} has no term {min(unknown)!r}; it has {known}")
+        named = terms_named(turn, _TERMS[player])
         for penalty in turn.penalties:
             if penalty.of.moves and self.shown_given:
                 raise UsageError(f"{penalty.name} moves answers away from the questions beside them; leave it out")

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.game import Batch, Context
+from sparring.games.terms import terms_named
 from sparring.objectives.penalties import Leaf
 from sparring.recipe import Turn
 
@@ -51,9 +52,9 @@ class PriorGame:
 
     def terms(self, turn: Turn, batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """The only term."""
-        names = {term.name for term in turn.terms}
-        if names != {"cross_entropy"}:
-            raise UsageError(f"a prior has one term, cross_entropy; leave out {', '.join(names - {'cross_entropy'})}")
+        if turn.penalties:
+            raise UsageError("this game takes no penalties; leave them out")
+        terms_named(turn, {"cross_entropy"})
         prior: Any = ctx.players["generator"]
         labels = batch.labels if self.conditional else None
         codes = prior.tokens(batch.real)

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from sparring.errors import UsageError
 from sparring.fitting import Shape
 from sparring.networks.layers import require_multiple
+from sparring.pictures import scaled, to_uint8
 
 __all__ = ["Halves", "Question", "Shrunken", "shrunken"]
 
@@ -71,4 +72,4 @@ class Shrunken:
 def shrunken(images: Tensor, scale: int) -> Tensor:
     """Images `[n, c, h, w]` in [-1, 1], `scale` times smaller: bicubic, antialiased, clamped, rounded to 256 values."""
     small = interpolate(images, scale_factor=1 / scale, mode="bicubic", antialias=True).clamp(-1, 1)
-    return small.add(1).mul(127.5).round().div(127.5).sub(1)
+    return scaled(to_uint8(small))

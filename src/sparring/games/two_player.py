@@ -14,6 +14,7 @@ from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
 from sparring.game import Batch, Context
 from sparring.games.lookahead import Ahead, Judge, look_ahead
+from sparring.games.terms import terms_named
 from sparring.games.verdicts import noted, opposed
 from sparring.networks.growing import grow, seen_at
 from sparring.networks.layers import StyleBased, Verdict, pyramid
@@ -123,11 +124,7 @@ class TwoPlayerGame:
             for network in ctx.players.values():
                 grow(network, ctx.level)
         both = set(turn.players) == {"generator", "discriminator"}
-        known, play = _TERMS["both" if both else turn.players[0]], _Play(self, turn, batch, ctx)
-        unknown = play.named - known
-        if unknown:
-            who = " and ".join(turn.players)
-            raise UsageError(f"a turn of {who} has no term {min(unknown)!r}; it has {', '.join(sorted(known))}")
+        play = _Play(self, turn, terms_named(turn, _TERMS["both" if both else turn.players[0]]), batch, ctx)
         if both:
             return play.both()
         return play.generator() if turn.players == ("generator",) else play.discriminator()
@@ -165,10 +162,9 @@ class _Shown:
 class _Play:
     """One turn of the game."""
 
-    def __init__(self, game: TwoPlayerGame, turn: Turn, batch: Batch, ctx: Context) -> None:
-        self.game, self.turn, self.batch, self.ctx = game, turn, batch, ctx
+    def __init__(self, game: TwoPlayerGame, turn: Turn, named: set[str], batch: Batch, ctx: Context) -> None:
+        self.game, self.turn, self.named, self.batch, self.ctx = game, turn, named, batch, ctx
         self.wanted = {side for penalty in turn.penalties for side in penalty.of.differentiates}
-        self.named = {term.name for term in turn.terms} - {penalty.name for penalty in turn.penalties}
 
     def discriminator(self) -> dict[str, Tensor]:
         """Reals against fakes made without a graph; G is not on turn."""

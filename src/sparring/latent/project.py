@@ -24,7 +24,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.interpolate import write_film
 from sparring.latent.slopes import require_slopes
-from sparring.pictures import grid, png, to_uint8
+from sparring.pictures import grid, png, scaled, to_uint8
 from sparring.tensorfile import serialise
 
 __all__ = ["Projection", "Space", "project", "write_projection"]
@@ -97,7 +97,7 @@ def project(
     device = next(network.parameters()).device
     if target.shape[-2:] == (1, 1):
         raise UsageError("points are not projected; give an image")
-    wanted = target.to(device).float().div(127.5).sub(1)[None]
+    wanted = scaled(target.to(device))[None]
     require_slopes(generator)
     latents, label = _begin(generator, wanted, space, candidates, seed, classes)
     if label is not None:
@@ -178,7 +178,7 @@ def _begin(
     network: Any = generator.network
     z = generator.latents(candidates, seed)
     chosen = generator.labels(candidates, seed, classes=classes)
-    images = generator.images(z, chosen).to(wanted.device).float().div(127.5).sub(1)
+    images = scaled(generator.images(z, chosen).to(wanted.device))
     if images.shape[1:] != wanted.shape[1:]:
         shapes = [" x ".join(map(str, shape)) for shape in (wanted.shape[1:], images.shape[1:])]
         raise UsageError(f"the image is {shapes[0]}, the generator makes {shapes[1]} (channels, height, width)")

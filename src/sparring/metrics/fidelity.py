@@ -14,6 +14,7 @@ from sparring.features.network import FeatureNetwork
 from sparring.metrics.intervals import mean_interval
 from sparring.metrics.score import Fact, Score
 from sparring.names import discover
+from sparring.pictures import scaled
 
 __all__ = ["Fidelity", "absolute_error", "fidelities", "perceptual", "psnr", "scored", "sharpness"]
 
@@ -95,7 +96,7 @@ def _perceptual(wanted: Tensor, made: Tensor, network: FeatureNetwork | None) ->
         raise ShapeError("a perceptual distance needs a feature network, and these images have none; leave it out")
     device = next(network.module.parameters()).device
     with torch.inference_mode():
-        theirs, mine = (network.layers(x.to(device).float().div(127.5).sub(1)) for x in (wanted, made))
+        theirs, mine = (network.layers(scaled(x.to(device))) for x in (wanted, made))
         return distance(theirs[1::2], mine[1::2]).cpu()
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from sparring.objectives.distances import root
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 
 __all__ = ["path_length", "path_lengths"]
@@ -30,7 +31,7 @@ def path_lengths(inputs: PenaltyInputs, state: State, *, decay: float = 0.01) ->
     wide = torch.promote_types(gradient.dtype, torch.float32)  # in bfloat16 a mean would not move by a hundredth
     squared = gradient.to(wide).square().sum(-1)
     squared = squared.flatten(1).mean(1) if squared.dim() > 1 else squared
-    lengths = torch.where(squared > 0, squared, 1.0).sqrt() * (squared > 0)
+    lengths = root(squared)
     before = state.get("mean", torch.zeros_like(lengths[0].detach())).to(lengths.dtype)
     mean = before.lerp(inputs.mean(lengths.detach()), decay)
     return (lengths - mean).square(), {"mean": mean}

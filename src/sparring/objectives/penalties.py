@@ -15,6 +15,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from sparring.objectives.distances import root
+
 __all__ = [
     "Leaf",
     "PenaltyFunction",
@@ -217,8 +219,7 @@ def _gradient_norm(inputs: PenaltyInputs, images: Tensor) -> Tensor:
     """|grad D| at each of some images that stand for reals, `[n]`; its own gradient at zero is zero."""
     at = images.requires_grad_()
     (gradient,) = torch.autograd.grad(inputs.judge(at, "real").sum(), at, create_graph=True)
-    squared = gradient.square().flatten(1).sum(1)
-    return torch.where(squared > 0, squared, 1.0).sqrt() * (squared > 0)
+    return root(gradient.square().flatten(1).sum(1))
 
 
 def _whole(share: Tensor, reach: float) -> Tensor:

@@ -13,7 +13,6 @@ from torch import nn
 from sparring.chance import without_memory
 from sparring.engine.rundir import Run
 from sparring.errors import UsageError
-from sparring.game import ImageGame
 from sparring.names import name_of
 from sparring.recipe import BoundRecipe, Ema, Optim, Penalty, Term, Turn
 from sparring.report.numbers import compact, finite, short, whole
@@ -133,7 +132,7 @@ def commands(run: Run, seen: int) -> list[Fact]:
     longer = "train to the end", resume
     if seen >= budget:
         longer = "train twice as long", f"{resume} --images {2 * seen}"
-    if isinstance(run.bound.recipe.game(), ImageGame):
+    if run.bound.recipe.of_images:
         said = [
             ("use it on images of yours", f"sparring translate {path} photos/ made/"),
             longer,

@@ -14,7 +14,6 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError
-from sparring.game import ImageGame
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import to_json
 
@@ -127,7 +126,7 @@ def _warnings(run: Run, checkpoint: Checkpoint, scores: Mapping[str, Any] | None
     if checkpoint.seen < facts.budget:
         found.append(f"Training stopped at {checkpoint.seen:,} of {facts.budget:,} planned images.")
     if facts.images < _FEW_IMAGES and not facts.points:
-        asked = isinstance(recipe.game(), ImageGame)
+        asked = recipe.of_images
         risk = "it may do badly on others" if asked else "samples may repeat them"
         found.append(f"Only {facts.images:,} images were trained on: {risk}.")
     if begun := _begun_with(run):

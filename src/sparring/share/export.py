@@ -19,7 +19,6 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
-from sparring.game import ImageGame
 from sparring.names import choose
 from sparring.recipe import BoundRecipe
 from sparring.share.card import CARD, WEIGHTS, Trained, make_card, read_card
@@ -62,7 +61,7 @@ def export(
     _files_before(out)  # refused before any work is done
     bound, checkpoint = run.bound, run.checkpoint
     trained: Trained
-    if isinstance(bound.recipe.game(), ImageGame):
+    if bound.recipe.of_images:
         trained = run.translator_at(checkpoint)
         card = make_card(run, checkpoint, trained, licence=licence)
         files = _translator_files(trained, forms, card)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from sparring.augment.augmentation import Adaptive
-from sparring.engine.checkpoint import Checkpoint, read
+from sparring.engine.checkpoint import Checkpoint, read, under
 from sparring.engine.players import Player
 from sparring.engine.rundir import Run
 from sparring.engine.state import State
@@ -80,7 +80,7 @@ def inherit(state: State, source: Checkpoint) -> list[str]:
     tensors, _ = read(source)
     where, said = source.path.parent.parent, []
     for name, player in state.players.items():
-        theirs = {kind: _under(f"players.{name}.{kind}.", tensors) for kind in ("weights", "average")}
+        theirs = {kind: under(f"players.{name}.{kind}.", tensors) for kind in ("weights", "average")}
         mine = player.network.state_dict()
         taken = _take(mine, theirs["weights"])
         if player.average is not None:
@@ -125,7 +125,3 @@ def _plain(key: str) -> str:
         key = key.removeprefix("network.")
     head, around, rest = key.partition("parametrizations.")
     return head + rest.removesuffix(".original") if around and rest.endswith(".original") else key
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}

@@ -395,8 +395,91 @@ def test_other_players_and_repeated_scores_have_charts():
     ]
     made = {chart.key: chart for chart in charts(log)}
     assert [series.name for series in made["losses"].series] == ["generator_a"]
+    assert list(made) == ["losses", "terms", "score-0"]
     assert [series.name for series in made["terms"].series] == ["cycle"]
     assert made["score-0"].series[0].points == ((1.0, 1.0), (2.0, 0.5), (3.0, 1 / 3))
+
+
+def test_judges_and_makers_have_the_colours_of_d_and_g():
+    log = [{"seen": 1, "a_to_b+b_to_a/adversarial": 1.0, "judge_a+judge_b/adversarial": 0.5, "codec/gradient": 1.0}]
+    losses, gradients = charts(log)
+    assert [(s.name, s.tone) for s in losses.series] == [("a_to_b+b_to_a", "g"), ("judge_a+judge_b", "d")]
+    assert [(s.name, s.tone) for s in gradients.series] == [("codec", "g")]
+
+
+def test_players_that_move_at_once_have_one_loss_and_no_reference():
+    log = [{"seen": 1, "discriminator+generator/adversarial": 2.0, "real_probability": 0.5, "fake_probability": 0.5}]
+    losses = charts(log)[0]
+    assert ([s.name for s in losses.series], losses.references) == (["D+G"], ())
+
+
+def test_where_logits_have_no_boundary_right_is_a_share_of_pairs(tmp_path):
+    for pixels, sentence in ((8, "D last judged 70 %"), (16, "D last scored a real image above a fake one in 70 %")):
+        reader, _ = read(make_run(tmp_path / str(pixels), pixels=pixels))
+        assert sentence in reader.text
+
+
+def test_every_number_that_a_game_notes_has_a_chart():
+    made = charts([{"seen": k, "augmentation": k / 10, "codes_used": 0.5, "round": k, "seconds": 1.0} for k in (1, 2)])
+    assert [(chart.title, chart.sentence) for chart in made] == [
+        ("Augmentation", "Last 0.2."),
+        ("Codes used", "Last 0.5."),
+    ]
+
+
+def test_what_was_not_finite_breaks_a_line_and_is_said():
+    values = [1.0, 2.0, math.nan, 3.0, math.inf, 4.0, 5.0]
+    chart = charts([{"seen": k, "discriminator/gradient": value} for k, value in enumerate(values)])[0]
+    drawing = draw(chart, until=6)
+    assert drawing.note == "2 values of D were not finite."
+    pieces = drawing.lines[0].path.split("M")[1:]
+    assert [piece.count(",") for piece in pieces] == [2, 1, 2]
+    assert [piece.endswith("h0") for piece in pieces] == [False, True, False]
+
+
+def test_an_axis_of_any_logarithmic_range_has_ticks():
+    for low, high in ((2.1, 4.8), (0.76, 1.47), (1e-4, 1e3), (3.0, 3.1)):
+        chart = Chart("key", "title", "", (Series("D", "d", ((0.0, low), (1.0, high))),), "log")
+        assert len(draw(chart, until=1).y_ticks) >= 3, (low, high)
+
+
+def test_long_names_leave_room_for_the_lines():
+    chart = Chart("key", "title", "", (Series("x" * 70, "d", ((0.0, 1.0), (1.0, 2.0))),))
+    drawing = draw(chart, until=1)
+    assert drawing.right - drawing.left > drawing.width / 4
+    assert drawing.lines[0].name == "x" * 27 + "…"
+
+
+def test_a_spike_outside_the_frame_has_no_dot_and_a_point_inside_no_note():
+    spike = tuple((float(k), 1000.0 if k == 3 else 1.0 + k % 2) for k in range(100))
+    heights = draw(Chart("key", "title", "", (Series("D", "d", spike),)), until=99, moments=range(5)).lines[0].heights
+    assert [bool(height) for height in heights.split("|")] == [True, True, True, False, True]
+    slow = tuple((float(k), 3.0 if k == 3 else 1000.0 + k % 2) for k in range(100))
+    assert draw(Chart("key", "title", "", (Series("speed", "other", slow),), "zero"), until=99).note == ""
+
+
+def test_a_diverged_run_says_so_and_is_not_told_to_go_on_alike(tmp_path):
+    run = make_run(tmp_path)
+    run.append({"seen": 9_000, "diverged": "training diverged: the adversarial term is nan. Lower the learning rate"})
+    reader, _ = read(run, standing="stopped")
+    assert any(a.get("class") == "state diverged" for _, a in reader.tags)
+    assert "training diverged: the adversarial term is nan. Lower the learning rate." in reader.text
+    assert "--resume" not in reader.text
+    run.append({"resumed_at": 8_000})
+    reader, _ = read(run, standing="stopped")
+    assert "training diverged" not in reader.text
+
+
+def test_a_score_says_by_what_of_what_and_when(tmp_path):
+    run = make_run(tmp_path)
+    run.append({"seen": 9_000, "scores": [{
+        "name": "fid", "value": 14.2, "low": 13.5, "high": 15.0, "higher_is_better": False,
+        "protocol": {"features": "grey28", "split": "held out from training"},
+    }]})  # fmt: skip
+    words = "13.5 to 15, lower is better, by grey28, held out from training"
+    assert f"{words}, at 9k images" in read(run)[0].text
+    run.append({"seen": 12_000, "right": 0.5})
+    assert "10k were planned at first" in read(run)[0].text
 
 
 def test_a_table_has_at_most_thirty_rows_with_the_first_and_the_last():

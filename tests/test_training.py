@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,25 @@ def test_a_full_disk_ends_training_at_the_fifth_checkpoint_in_a_row(
 def test_a_disk_that_has_space_again_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = refusing(monkeypatch, {1, 2, 3, 4, 6, 7, 8, 9})
     assert trained(tmp_path / "run").checkpoint.seen == asked[-1] == _BUDGET
+
+
+def test_a_run_whose_folder_goes_does_not_come_back_without_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append, deleted = Run.append, []
+
+    def deleting(run: Run, record: Any) -> None:
+        append(run, record)
+        if record["seen"] > _BUDGET / 2 and not deleted:
+            deleted.append(record["seen"])
+            shutil.rmtree(run.path)
+
+    monkeypatch.setattr(Run, "append", deleting)
+    with pytest.raises(DiskError, match=r"has no recipe\.json any more"):
+        trained(tmp_path / "run")
+    assert deleted
+    assert not (tmp_path / "run").exists()
+    assert capsys.readouterr().err.count("put the folder back (training goes on)") == 1
 
 
 def test_the_generator_is_that_of_the_newest_checkpoint(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -15,20 +16,28 @@ __all__ = ["charts", "score_name", "scores_of", "table"]
 
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 
-_TONES = {"discriminator": "d", "generator": "g", "real": "real", "fake": "g"}
+_JUDGES = ("discriminator", "judge")
+_KNOWN = frozenset({
+    "seen", "round", "seconds", "images_per_second", "matrix_share", "right", "real_logit", "fake_logit",
+    "real_probability", "fake_probability",
+})  # fmt: skip
 _ROWS = 30
 
 
-def charts(records: Records) -> list[Chart]:
-    """The charts for which the log has numbers, the contest first and the machine last."""
+def charts(records: Records, *, ranked: bool = False) -> list[Chart]:
+    """The charts for which the log has numbers, the contest first and the machine last.
+
+    Where `ranked`, D's logits have no boundary, and "right" counts pairs of which it scores the real one higher.
+    """
     records = [record for record in records if finite(record.get("seen")) is not None]
     made = [
         _losses(records),
-        _right(records),
+        _right(records, ranked),
         _logits(records),
         _probabilities(records),
         _terms(records),
         _gradients(records),
+        *_notes(records),
         *_scores(records),
         _speed(records),
     ]
@@ -62,11 +71,14 @@ def _losses(records: Records) -> Chart | None:
     return Chart("losses", "Losses", sentence, series, references=references)
 
 
-def _right(records: Records) -> Chart | None:
+def _right(records: Records, ranked: bool) -> Chart | None:
     series = _named(records, {"right": ("D", "d")})
     if not series:
         return None
-    sentence = f"D last judged {_end(series[0], percent)} of the images rightly; 50 % is guessing."
+    share = _end(series[0], percent)
+    sentence = f"D last judged {share} of the images rightly; 50 % is guessing."
+    if ranked:
+        sentence = f"D last scored a real image above a fake one in {share} of the pairs; 50 % is guessing."
     return Chart("right", "How often D is right", sentence, series, "share", references=((0.5, "guessing"),))
 
 
@@ -130,6 +142,17 @@ def _speed(records: Records) -> Chart | None:
     return Chart("speed", "Images per second", sentence, series, "zero")
 
 
+def _notes(records: Records) -> list[Chart]:
+    """What games tell besides: the strength of an augmentation, the share of codes in use, ..."""
+    names = dict.fromkeys(k for r in records for k, x in r.items() if "/" not in k and finite(x) is not None)
+    found = [(name, _named(records, {name: (name.replace("_", " "), "other")})) for name in names if name not in _KNOWN]
+    return [
+        Chart(f"note-{name}", series[0].name.capitalize(), f"Last {_end(series[0])}.", series)
+        for name, series in found
+        if series
+    ]
+
+
 def _scores(records: Records) -> list[Chart]:
     """A chart for every score that was taken at least twice."""
     found: dict[str, list[Point]] = {}
@@ -161,8 +184,8 @@ def score_name(score: Mapping[str, Any]) -> str:
 def _by_player(records: Records, term: str, *, positive: bool = False) -> tuple[Series, ...]:
     """One series for each player that has a term of this name."""
     names = dict.fromkeys(k for r in records for k in r if k.endswith(f"/{term}"))
-    tones = ["d", "g", "real", "other"]
-    labels = {k: (_letter(k), _TONES.get(k.partition("/")[0], tones[i % 4])) for i, k in enumerate(names)}
+    judges, makers = itertools.cycle(("d", "real")), itertools.cycle(("g", "other"))
+    labels = {k: (_letter(k), next(judges if k.startswith(_JUDGES) else makers)) for k in names}
     return _named(records, labels, positive=positive)
 
 
@@ -172,8 +195,9 @@ def _named(records: Records, labels: Mapping[str, tuple[str, str]], *, positive:
     for key, (label, tone) in labels.items():
         pairs = [(float(record["seen"]), finite(record.get(key))) for record in records]
         points = tuple((seen, y) for seen, y in pairs if y is not None and (y > 0 or not positive))
+        gaps = tuple(float(r["seen"]) for r in records if isinstance(r.get(key), float) and not math.isfinite(r[key]))
         if points:
-            found.append(Series(label, tone, points))
+            found.append(Series(label, tone, points, gaps))
     return tuple(found)
 
 

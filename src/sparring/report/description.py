@@ -125,24 +125,28 @@ def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) 
     return facts
 
 
-def commands(run: Run, seen: int) -> list[Fact]:
-    """How to go on, ready to copy: to the end of the budget, or beyond it where it was seen."""
-    path, budget = shlex.quote(str(run.path)), run.bound.facts.budget
+def commands(run: Run, seen: int, *, diverged: bool = False) -> list[Fact]:
+    """How to go on, ready to copy: to the end of the budget, or beyond it where it was seen.
+
+    Not so where training diverged: the same numbers would lead there again.
+    """
+    path, budget = shlex.quote(str(run.path.absolute())), run.bound.facts.budget
     resume = f"sparring train --resume --out {path}"
-    longer = "train to the end", resume
+    longer = [("train to the end", resume)]
     if seen >= budget:
-        longer = "train twice as long", f"{resume} --images {2 * seen}"
+        longer = [("train twice as long", f"{resume} --images {2 * seen}")]
+    longer = [] if diverged else longer
     if run.bound.recipe.of_images:
         said = [
             ("use it on images of yours", f"sparring translate {path} photos/ made/"),
-            longer,
+            *longer,
             ("measure it", f"sparring evaluate {path}"),
             ("take it along", f"sparring export {path} --to safetensors"),
         ]
     else:
         said = [
-            ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 0 --out samples"),
-            longer,
+            ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 64 --out samples"),
+            *longer,
             ("measure it", f"sparring evaluate {path}"),
             ("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif"),
             ("take the generator along", f"sparring export {path} --to safetensors"),

@@ -93,7 +93,7 @@ class _Picture:
         return max(_STAGE // self.width, 1)
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=1024)  # more than the grids of a run that went on twenty times as long
 def _embed(path: Path, written: int) -> _Picture:
     """The bytes of a grid's file, or a lossy copy of a heavy one.
 

@@ -52,7 +52,7 @@ function begin() {
   function play(on) {
     clearInterval(timer);
     timer = 0;
-    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("playing", on);
     button.querySelector("span").textContent = on ? "Pause" : "Play";
     if (!on) return;
     if (place === frames.length - 1) show(0);
@@ -73,15 +73,19 @@ function begin() {
     const cursor = svg.querySelector(".cursor");
     const line = cursor.querySelector("line");
     const dots = [...cursor.querySelectorAll("circle")].map((dot) => [dot, dot.dataset.heights.split("|")]);
+    let begun;
+    // A finger that moves up or down scrolls the page; only one that taps or moves sideways points at a moment.
     const drag = (event) => {
+      if (event.type === "pointerdown") begun = event;
+      const scrolls = Math.abs(event.clientX - begun?.clientX) <= Math.abs(event.clientY - begun?.clientY);
+      if (event.pointerType === "touch" && (event.type === "pointerdown" || (event.type === "pointermove" && scrolls))) return;
       if (event.type === "pointermove" && !event.buttons) return;
       const box = svg.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
       play(false);
       show(nearest(((x - left) / (right - left)) * until));
     };
-    svg.addEventListener("pointerdown", drag);
-    svg.addEventListener("pointermove", drag);
+    for (const kind of ["pointerdown", "pointermove", "click"]) svg.addEventListener(kind, drag);
     return {
       follow(k) {
         const x = Number(left) + ((right - left) * seens[k]) / until;
@@ -104,7 +108,8 @@ function begin() {
     if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, summary, .scroll")) return;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) { play(false); show(place + step); event.preventDefault(); }
-    if (event.key === " " && !event.target.closest("button, a")) { play(!timer); event.preventDefault(); }
+    const scrolls = event.shiftKey || transport.classList.contains("away");
+    if (event.key === " " && !scrolls && !event.target.closest("button, a")) { play(!timer); event.preventDefault(); }
   });
 
   const stage = document.querySelector(".stage");

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.rundir import Run
+from sparring.objectives.losses import AdversarialLoss
 from sparring.report import description
 from sparring.report.charts import charts, score_name, scores_of, table
 from sparring.report.film import Film, Frame, film
@@ -64,12 +65,14 @@ class _Moment:
 def _page(run: Run, standing: Standing | None) -> str:
     """The whole page, with a content policy that admits nothing but its own style and script."""
     card, bound, records = run.card, run.bound, run.records()
-    measured = [record for record in records if "seen" in record]
+    measured = [record for record in records if finite(record.get("seen")) is not None]
     seen = max([record["seen"] for record in measured] + [at for at, _ in run.grids()], default=0)
     moving = film(run)
     moments = [frame.seen for frame in moving.frames]
     style, script = _asset("page.css"), _asset("page.js")
-    made = charts(measured)
+    loss = bound.recipe.game_arguments.get("loss")
+    made = charts(measured, ranked=isinstance(loss, AdversarialLoss) and loss.boundary is None)
+    failure = _failure(records) if standing != "training" else None
     return (
         _templates()
         .get_template("page.html")
@@ -79,7 +82,8 @@ def _page(run: Run, standing: Standing | None) -> str:
             script=Markup(script),
             recipe=bound.recipe,
             data=str((card.get("data") or {}).get("name", "unknown data")),
-            state=_state(run, seen, standing),
+            state="diverged" if failure else _state(run, seen, standing),
+            failure=failure,
             written=time.strftime("%Y-%m-%d %H:%M"),
             share=min(seen / max(bound.facts.budget, 1), 1.0),
             tiles=[*_score_tiles(measured), *_tiles(bound.facts.budget, seen, measured)],
@@ -93,7 +97,8 @@ def _page(run: Run, standing: Standing | None) -> str:
             game=description.game_facts(bound),
             facts=description.data_facts(card),
             origin=description.origin_facts(card, records),
-            commands=description.commands(run, seen),
+            commands=description.commands(run, seen, diverged=failure is not None),
+            contest={"discriminator", "generator"} <= set(bound.recipe.optims),
             alt=_alt,
         )
     )
@@ -138,6 +143,12 @@ def _state(run: Run, seen: int, standing: Standing | None) -> str:
     return standing or ("training" if _age(run) < _PATIENCE else "stopped")
 
 
+def _failure(records: Sequence[Mapping[str, Any]]) -> str | None:
+    """What ended the training, where it diverged and has not gone on since."""
+    said = records[-1].get("diverged") if records else None
+    return said if isinstance(said, str) else None
+
+
 def _age(run: Run) -> float:
     """Seconds since the run last wrote anything."""
     paths = [run.path / "recipe.json", run.path / "log.jsonl", *(path for _, path in run.grids()[-1:])]
@@ -146,7 +157,10 @@ def _age(run: Run) -> float:
 
 def _tiles(budget: int, seen: int, records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
     """Progress, time and speed."""
-    tiles = [_Tile("images seen", compact(seen), f"of {compact(budget)}, {percent(seen / max(budget, 1))}")]
+    remark = f"of {compact(budget)}, {percent(seen / max(budget, 1))}"
+    if seen > budget:
+        remark = f"{compact(budget)} were planned at first"
+    tiles = [_Tile("images seen", compact(seen), remark)]
     timed = _timed(records)
     if not timed:
         return tiles
@@ -166,20 +180,28 @@ def _timed(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
     return [(seen, seconds) for seen, seconds in pairs if seconds is not None]
 
 
-def _last_scores(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return next((found for r in reversed(records) if (found := scores_of(r))), [])
+def _last_scores(records: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mapping[str, Any]]]:
+    """The newest scores, and how many images had been seen."""
+    return next(((r["seen"], found) for r in reversed(records) if (found := scores_of(r))), (0, []))
 
 
 def _score_tiles(records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
-    """The newest scores, each with its interval."""
-    tiles = []
-    for score in _last_scores(records):
+    """The newest scores, each with its interval, and by which features, of which images and when it was taken."""
+    tiles, newest = [], max((r["seen"] for r in records), default=0)
+    at, scores = _last_scores(records)
+    for score in scores:
         value, low, high = (finite(score.get(key)) for key in ("value", "low", "high"))
         if value is None:
             continue
         better = {"True": "higher is better", "False": "lower is better"}.get(str(score.get("higher_is_better")), "")
         interval = "" if low is None or high is None else f"{short(low)} to {short(high)}"
-        tiles.append(_Tile(score_name(score), short(value), ", ".join(filter(None, [interval, better]))))
+        protocol = score.get("protocol")
+        told = protocol if isinstance(protocol, Mapping) else {}
+        sight = f"by {told['features']}" if "features" in told else ""
+        split = str(told.get("split", ""))
+        when = f"at {compact(at)} images" if at < newest else ""
+        remark = ", ".join(filter(None, [interval, better, sight, split, when]))
+        tiles.append(_Tile(score_name(score), short(value), remark))
     return tiles
 
 
@@ -187,7 +209,7 @@ def _protocols(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[tup
     """How each score was taken: without that it is none."""
     return [
         (score_name(score), [(str(key).replace("_", " "), str(word)) for key, word in protocol.items()])
-        for score in _last_scores(records)
+        for score in _last_scores(records)[1]
         if isinstance(protocol := score.get("protocol"), Mapping)
     ]
 

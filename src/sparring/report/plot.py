@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -20,15 +21,20 @@ _TOP, _BOTTOM = 12, 204
 _LETTER = 6.2
 _LABEL_GAP = 15.0
 _POINTS = 600
+_LONGEST = 28
 
 
 @dataclass(frozen=True)
 class Series:
-    """A named line through (seen, value), oldest first; `tone` is the class that gives it colour and dashes."""
+    """A named line through (seen, value), oldest first; `tone` is the class that gives it colour and dashes.
+
+    At `gaps`, moments whose value was not finite, the line is broken.
+    """
 
     name: str
     tone: str
     points: tuple[Point, ...]
+    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ def draw(chart: Chart, *, until: float, moments: Sequence[float] = ()) -> Drawin
     steps = _steps(chart.axis, low, high)
     words = _words(chart, steps)
     left = 10 + _LETTER * max(map(len, words), default=1)
-    right = WIDTH - 12 - _LETTER * max(len(f"{s.name} {chart.text(s.points[-1][1])}") for s in chart.series)
+    longest = max(len(f"{_label(s.name)} {chart.text(s.points[-1][1])}") for s in chart.series)
+    right = WIDTH - 12 - _LETTER * longest
     place = _Place(left, right, until, low, high, chart.axis == "log")
     lines = _lines(chart, place, moments)
     return Drawing(
@@ -108,7 +115,7 @@ def draw(chart: Chart, *, until: float, moments: Sequence[float] = ()) -> Drawin
         references=tuple((place.y(v), word) for v, word in chart.references if low <= v <= high),
         lines=lines,
         band=_band(chart, place) if chart.band else "",
-        note=note,
+        note=" ".join(filter(None, [note, *map(_not_finite, chart.series)])),
     )
 
 
@@ -160,7 +167,8 @@ def decimate(points: Sequence[Point], limit: int = _POINTS) -> list[Point]:
 def _steps(axis: Axis, low: float, high: float) -> list[float]:
     if axis == "share":
         return [0.0, 0.25, 0.5, 0.75, 1.0]
-    return log_ticks(low, high) if axis == "log" else ticks(low, high)
+    found = log_ticks(low, high) if axis == "log" else []
+    return found if len(found) > 2 else [tick for tick in ticks(low, high) if axis != "log" or tick > 0]
 
 
 def _words(chart: Chart, steps: Sequence[float]) -> list[str]:
@@ -191,6 +199,11 @@ class _Place:
         share = (f(value) - f(self.low)) / (f(self.high) - f(self.low))
         return round(_BOTTOM - (_BOTTOM - _TOP) * min(max(share, -0.2), 1.2), 1)
 
+    def height(self, value: float) -> str:
+        """`y` as a word, empty outside the frame."""
+        y = self.y(value)
+        return f"{y:g}" if _TOP <= y <= _BOTTOM else ""
+
 
 def _range(chart: Chart) -> tuple[float, float, str]:
     """Lowest and highest value of the axis, and a note on what lies outside.
@@ -207,20 +220,19 @@ def _range(chart: Chart) -> tuple[float, float, str]:
     edge = len(values) // 50
     q_low, q_high = values[edge], values[-1 - edge]
     span = q_high - q_low
-    note = ""
     if high > q_high + span > q_high:
-        note = f"Up to {short(high)} (at {compact(points[-1][0])}) above the frame."
         high = q_high + span / 8
     if low < q_low - span < q_low:
-        note += f" Down to {short(low)} (at {compact(points[0][0])}) below the frame."
         low = q_low - span / 8
-    low = min([low, *(v for v, _ in chart.references)])
+    low = min([low, *(v for v, _ in chart.references), *([0.0] if chart.axis == "zero" else [])])
     high = max([high, *(v for v, _ in chart.references)])
-    if chart.axis == "zero":
-        low = min(low, 0.0)
     wide = high - low > 1e-9 * abs(high)  # closer numbers have the same words
     margin = 0.06 * (high - low) if wide else abs(high) / 10 or 1.0
-    return (low if low == 0 else low - margin), high + margin, note.strip()
+    low, high = (low if low == 0 else low - margin), high + margin
+    (first, least), (last, most) = points[0], points[-1]
+    above = f"Up to {short(most)} (at {compact(last)}) above the frame." * (most > high)
+    below = f"Down to {short(least)} (at {compact(first)}) below the frame." * (least < low)
+    return low, high, f"{above} {below}".strip()
 
 
 def _lines(chart: Chart, place: _Place, moments: Sequence[float]) -> tuple[Line, ...]:
@@ -232,21 +244,40 @@ def _lines(chart: Chart, place: _Place, moments: Sequence[float]) -> tuple[Line,
         at = [_latest(series.points, moment) for moment in moments]
         found.append(
             Line(
-                name=series.name,
+                name=_label(series.name),
                 tone=series.tone,
-                path=_path(kept, place) if len(kept) > 1 else "",
+                path=_path(kept, place, series.gaps) if len(kept) > 1 else "",
                 spots=tuple((place.x(x), place.y(y)) for x, y in kept) if len(kept) == 1 else (),
                 label_y=label_y,
                 last=chart.text(series.points[-1][1]),
-                heights="|".join("" if v is None else f"{place.y(v):g}" for v in at),
+                heights="|".join("" if v is None else place.height(v) for v in at),
                 values="|".join("–" if v is None else chart.text(v) for v in at),
             )
         )
     return tuple(found)
 
 
-def _path(points: Sequence[Point], place: _Place) -> str:
-    return "M" + " ".join(f"{place.x(x):g},{place.y(y):g}" for x, y in points)
+def _path(points: Sequence[Point], place: _Place, gaps: Sequence[float] = ()) -> str:
+    """A line through points, which begins anew behind a gap."""
+    pieces: list[list[Point]] = [[points[0]]]
+    for before, point in itertools.pairwise(points):
+        broken = bisect.bisect(gaps, point[0]) > bisect.bisect(gaps, before[0])
+        pieces += [[point]] if broken else []
+        pieces[-1] += [] if broken else [point]
+    drawn = ["M" + " ".join(f"{place.x(x):g},{place.y(y):g}" for x, y in piece) for piece in pieces]
+    return "".join(one if " " in one else f"{one}h0" for one in drawn)  # of no length, it has round ends
+
+
+def _not_finite(series: Series) -> str:
+    if not series.gaps:
+        return ""
+    several = len(series.gaps) > 1
+    return f"{len(series.gaps)} value{'s' * several} of {series.name} {'were' if several else 'was'} not finite."
+
+
+def _label(name: str) -> str:
+    """A name that leaves most of a chart's width to its lines."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _band(chart: Chart, place: _Place) -> str:

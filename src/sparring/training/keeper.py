@@ -107,6 +107,7 @@ class Keeper:
         record = {**session.state.scalars(), "recipe": session.identity}
 
         def write() -> None:
+            self._require_run()
             save(session.run.path / "checkpoints", session.state.tensors(), record)
             self._failures, self._saved, self._last_checkpoint = 0, session.state.seen, time.perf_counter()
 
@@ -119,6 +120,7 @@ class Keeper:
     def tolerate(self, write: Callable[[], _Written]) -> _Written | None:
         """What `write` gives; None where the disk refused, which is said when it begins to."""
         try:
+            self._require_run()
             written = write()
         except DiskError as error:
             if not self._refused:
@@ -127,6 +129,12 @@ class Keeper:
             return None
         self._refused = False
         return written
+
+    def _require_run(self) -> None:
+        """Raises DiskError where the folder has gone, which nothing is to be written back into without its recipe."""
+        run = self._session.run
+        if not run.exists:
+            raise DiskError(f"{run.path} has no recipe.json any more, so nothing is kept there; put the folder back")
 
     def _track(self, write: Callable[[Tracker], None]) -> None:
         """Tell TensorBoard, if it is told anything; a writer that has failed once never writes again."""

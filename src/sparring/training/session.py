@@ -143,6 +143,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     )
     run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{slug(recipe.name)}")
     run.trust = foreign_modules(recipe)
+    name = Path(sys.argv[0]).name  # __main__.py for `python -m sparring`
     card = {
         "sparring": __version__,
         "seed": seed,
@@ -151,7 +152,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         # Where what an image costs differs from stage to stage, no share of the machine is better than a false one.
         "operations_per_image": pace.operations_per_image if _costs_the_same(recipe) else 0.0,
         **({"start": source.digest} if source else {}),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join(["sparring" if name == "__main__.py" else name, *sys.argv[1:]]),
     }
     session = Session(run, bound, dataset, split, devices, card)
     said = endow(session.state, bound.recipe) + (inherit(session.state, source) if source else [])

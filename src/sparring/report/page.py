@@ -18,11 +18,13 @@ from markupsafe import Markup
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.rundir import Run
 from sparring.objectives.losses import AdversarialLoss
+from sparring.recipe import BoundRecipe
 from sparring.report import description
 from sparring.report.charts import charts, score_name, scores_of, table
 from sparring.report.film import Film, Frame, film
 from sparring.report.numbers import compact, duration, finite, percent, short, whole
 from sparring.report.plot import draw
+from sparring.schedule import ends
 
 __all__ = ["Standing", "write_report"]
 
@@ -86,7 +88,7 @@ def _page(run: Run, standing: Standing | None) -> str:
             failure=failure,
             written=time.strftime("%Y-%m-%d %H:%M"),
             share=min(seen / max(bound.facts.budget, 1), 1.0),
-            tiles=[*_score_tiles(measured), *_tiles(bound.facts.budget, seen, measured)],
+            tiles=[*_score_tiles(measured), *_tiles(bound, seen, measured)],
             protocols=_protocols(measured),
             film=moving,
             moments=_moments(moving, measured, bound.facts.budget),
@@ -98,7 +100,6 @@ def _page(run: Run, standing: Standing | None) -> str:
             facts=description.data_facts(card),
             origin=description.origin_facts(card, records),
             commands=description.commands(run, seen, diverged=failure is not None),
-            contest={"discriminator", "generator"} <= set(bound.recipe.optims),
             alt=_alt,
         )
     )
@@ -155,10 +156,11 @@ def _age(run: Run) -> float:
     return time.time() - max(path.stat().st_mtime for path in paths if path.exists())
 
 
-def _tiles(budget: int, seen: int, records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
+def _tiles(bound: BoundRecipe, seen: int, records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
     """Progress, time and speed."""
-    remark = f"of {compact(budget)}, {percent(seen / max(budget, 1))}"
-    if seen > budget:
+    budget, batch = bound.facts.budget, max(ends(bound.recipe.batch), default=0)
+    remark = f"of {compact(budget)}, {percent(min(seen / max(budget, 1), 1.0))}"
+    if seen >= budget + batch:  # a round more than the last of the budget
         remark = f"{compact(budget)} were planned at first"
     tiles = [_Tile("images seen", compact(seen), remark)]
     timed = _timed(records)

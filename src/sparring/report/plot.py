@@ -18,7 +18,7 @@ Axis: TypeAlias = Literal["linear", "zero", "log", "share"]
 
 WIDTH, HEIGHT = 440, 230
 _TOP, _BOTTOM = 12, 204
-_LETTER = 6.2
+_LETTER = 7.2  # of the larger letters of narrow pages
 _LABEL_GAP = 15.0
 _POINTS = 600
 _LONGEST = 28

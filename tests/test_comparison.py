@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from conftest import played_here
 from sparring import comparison
-from sparring.comparison import Comparison, Difference, Setting, _differences, as_markdown, compare
+from sparring.comparison import Comparison, Difference, Setting, _differences, _scores, as_markdown, compare
 from sparring.data.loader import Loader
+from sparring.data.points import MIXTURES
 from sparring.engine.checkpoint import save
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
@@ -268,3 +271,35 @@ def test_images_in_a_folder_named_like_points_are_images(tmp_path: Path, monkeyp
     np.save(tmp_path / "ring8/a.npy", np.random.RandomState(0).randint(0, 256, (20, 8, 8), dtype=np.uint8))
     found = compare(["gan"], setting=Setting(data="ring8", images=16, n=10), seeds=[0], say=silent)
     assert list(found.trials[0]["values"]) == ["fid", "kid"]
+
+
+class Far(nn.Module):
+    """Points that are near nothing."""
+
+    z_dim, z_kind = 2, "normal"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (z * 0 + 99 + self.weight)[:, :, None, None]
+
+
+def test_nothing_near_a_mode_is_as_bad_as_a_single_mode() -> None:
+    found = _scores(TrainedGenerator(Far()), MIXTURES["ring8"], torch.zeros(1), None, Setting())
+    assert found == {"modes": 0.0, "near": 0.0, "KL": math.log(8)}
+
+
+def test_size_and_images_are_written_as_for_training(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"n": 3, "features": "grey28", "data": str(images_of_grey(tmp_path))}
+    settings = Setting(size=(8, 8), images=64, **few), Setting(size=8, images="64", **few)
+    one, two = (compare(["gan+width=4"], setting=setting, seeds=[0], say=lambda _: None) for setting in settings)
+    assert one.setting == two.setting
+    assert one.trials[0]["values"] == two.trials[0]["values"]
+
+
+def images_of_grey(folder: Path) -> Path:
+    """Forty flat images."""
+    np.savez(folder / "flat.npz", images=np.arange(40, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2))
+    return folder / "flat.npz"

@@ -14,7 +14,7 @@ from sparring.chance import latents
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, ShapeError, UsageError
-from sparring.evaluation import _reals, _visible, evaluate, sentence
+from sparring.evaluation import _asked, _reals, _visible, _Wish, evaluate, sentence
 from sparring.pictures import to_uint8
 
 
@@ -254,3 +254,12 @@ def test_points_have_the_usual_scores_without_classes() -> None:
     assert [score.name for score in evaluate(generator, images, n=20)] == ["fid", "kid"]
     with pytest.raises(UsageError, match="inception_score needs class logits"):
         evaluate(generator, images, metrics="is", n=20)
+
+
+def test_the_classes_asked_for_go_with_the_seeds() -> None:
+    real = torch.arange(3).repeat(40)
+    first, _ = _asked(3, _Wish(40, 0, False, None), real)
+    later, _ = _asked(3, _Wish(30, 10, False, None), real)
+    assert first is not None
+    assert later is not None
+    assert torch.equal(first[10:], later)

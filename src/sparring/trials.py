@@ -110,7 +110,7 @@ class Journal:
         path = self.folder / self.name
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            *lines, last = (path.read_text() if path.exists() else "").split("\n")
+            *lines, last = (path.read_bytes().decode() if path.exists() else "").split("\n")
             found = [json.loads(line) for line in lines]
         except OSError as error:
             raise DiskError(f"{self.folder} cannot hold trials ({error.strerror}); choose another --out") from error
@@ -119,7 +119,7 @@ class Journal:
         if not all(isinstance(trial, dict) for trial in found):
             raise FileUnusableError(f"{path} is not a journal of trials; remove it, or choose another --out")
         if last:
-            with path.open("r+") as file:
+            with path.open("rb+") as file:
                 file.truncate(len("\n".join([*lines, ""]).encode()))
         return found
 
@@ -132,7 +132,7 @@ class Journal:
             return
         path = self.folder / self.name
         try:
-            with path.open("a") as file:
+            with path.open("a", newline="\n") as file:
                 file.write(json.dumps(trial) + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from conftest import noise_loader
 from sparring.chance import generator
 from sparring.data.loader import Loader
 from sparring.errors import UsageError
@@ -67,3 +68,9 @@ def test_data_without_labels_have_no_classes_to_balance() -> None:
         Loader(Rows(LABELS), (LABELS == 0).nonzero().flatten(), seed=0, balanced=True)
     with pytest.raises(UsageError, match="these data have no labels"):
         Loader(Rows(None), torch.arange(10), seed=0).labels(generator("a"), 3)
+
+
+def test_mirrored_parts_are_parts_of_the_mirrored_batch() -> None:
+    loader = noise_loader((1, 4, 4), mirror=True)
+    whole = loader.draw(0, 16, slice(0, 16))[0]
+    assert torch.equal(torch.cat([loader.draw(0, 16, slice(k, k + 4))[0] for k in range(0, 16, 4)]), whole)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import stat
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -384,3 +386,30 @@ def test_a_torn_log_is_read_and_mended(folder: Path) -> None:
     run.append({"resumed_at": 1})
     run.append({"seen": 2, "again": True})
     assert run.records() == [{"seen": 1}, {"resumed_at": 1}, {"seen": 2, "again": True}]
+
+
+def test_a_save_reaches_the_disk_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(number: int) -> None:
+        said.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        fsync(number)
+
+    def renamed(old: Path, new: Path) -> None:
+        said.append("rename")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    save(folder, {"weight": torch.zeros(1)}, {"seen": 1})
+    assert said == ["file", "rename", "folder"]
+
+
+def test_a_reader_renames_nothing(folder: Path) -> None:
+    good, bad = (save(folder, {"weight": torch.zeros(1)}, {"seen": seen}) for seen in (1, 2))
+    bad.path.write_bytes(b"")
+    assert newest(folder) == good
+    assert bad.path.exists()
+    assert newest(folder, mend=True) == good
+    assert not bad.path.exists()

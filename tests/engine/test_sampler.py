@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.chance import truncated
-from sparring.engine.sampler import TrainedGenerator
+from sparring.chance import draw, generator, truncated
+from sparring.engine.sampler import TrainedGenerator, settled
 from sparring.errors import UsageError
 
 
@@ -114,3 +114,24 @@ def test_numbers_at_the_edges() -> None:
             spoken().labels(n)
     with pytest.raises(UsageError, match="there is no class 7"):
         spoken().images(torch.zeros(1, 1), torch.tensor([7]))
+
+
+class Normed(nn.Module):
+    """Batch norm behind dropout."""
+
+    z_dim, z_kind = 3, "normal"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(3)
+
+    def forward(self, z: Tensor) -> Tensor:
+        found: Tensor = self.norm(self.drop(z))
+        return found
+
+
+def test_settled_statistics_are_plain_means_without_dropout() -> None:
+    z = [draw((8, 3), "normal", generator("standing", k)) for k in range(5)]
+    found: Any = settled(Normed(), 5, batch=8)
+    torch.testing.assert_close(found.norm.running_mean, torch.stack([batch.mean(0) for batch in z]).mean(0))
+    torch.testing.assert_close(found.norm.running_var, torch.stack([batch.var(0) for batch in z]).mean(0))

@@ -11,6 +11,7 @@ import torch
 from sparring import features
 from sparring.errors import ShapeError, UsageError
 from sparring.features import FeatureNetwork
+from sparring.features.network import _with_channels
 
 
 @functools.cache
@@ -105,3 +106,9 @@ def test_inner_layers_carry_gradients(network: FeatureNetwork, channels: int) ->
     assert sizes == sorted(sizes, reverse=True)
     (pull,) = torch.autograd.grad(sum(layer.square().mean() for layer in layers), images)
     assert bool((pull[:, : min(channels, 3)].flatten(2).abs().sum(2) > 0).all())
+
+
+def test_colours_become_grey_by_their_luminance() -> None:
+    """ITU-R BT.601, by hand: 0.299, 0.587 and 0.114 of 255."""
+    primaries = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255]], dtype=torch.uint8)[:, :, None, None]
+    assert _with_channels(primaries, 1).flatten().tolist() == [76, 150, 29]

@@ -224,3 +224,25 @@ def test_unknown_terms_are_named() -> None:
         played(game, Turn(("generator",), (Term("perceptual"),)), Drawn(noise(2, 2, 4, 4)), players)
     with pytest.raises(UsageError, match="needs pairs of images"):
         game.build((3, 4, 4), 0)
+
+
+def test_columns_are_what_their_titles_say() -> None:
+    players = {"a_to_b": Adds(10), "b_to_a": Adds(20), "generator": Adds(30)}
+    images = torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)
+    game = CycleGame(translator=nn.Identity, judge=nn.Identity, loss=least_squares)
+    found = game.exhibit(players, images, torch.tensor([0, 1]))
+    assert {title: column.item() for title, column in found.items()} == {"A": 1, "A to B": 11, "B": 2, "B to A": 22}
+    paired = PairedGame(generator=nn.Identity, discriminator=nn.Identity, loss=least_squares, question=Halves())
+    found = paired.exhibit(players, images.view(1, 2, 1, 1), None)
+    assert {title: column.item() for title, column in found.items()} == {"given": 1, "made": 31, "wanted": 2}
+
+
+class Adds(nn.Module):
+    """Images, and a number."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.number

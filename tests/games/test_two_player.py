@@ -25,7 +25,7 @@ from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import least_squares, wasserstein
 from sparring.objectives.paths import path_length
-from sparring.objectives.penalties import r1
+from sparring.objectives.penalties import drift, r1
 from sparring.recipe import Optim, Penalty, Recipe, RecipeWarning, Term, Turn
 from sparring.recipes.spelling import recipe_named
 from test_contracts import play
@@ -345,3 +345,24 @@ def test_sides_are_changed_alike_whether_d_is_asked_about_both_at_once_or_not(de
         next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
         told.append(state.notes.means())
     assert told[0] == pytest.approx(told[1], rel=1e-5)
+
+
+def test_several_turns_of_d_move_the_controller_as_one() -> None:
+    """D is right about all of three rounds' 8 images, of which 100 move the strength by 1, in one turn or in three."""
+    still = Augmentation(lambda images, strength, draw: images, Adaptive(over=100.0, every=1))
+    recipe = plain(
+        generator=Black, discriminator=partial(Decided, real=0.75, fake=0.25), loss=least_squares, augment=still
+    )
+    strengths = []
+    for times in (1, 3):
+        turned = recipe.but(turns=(Turn(("discriminator",), times=times),))
+        strengths.append(float(play(fitted(turned), 3, Devices("cpu", threads=1)).game.state["strength"]))
+    assert strengths == pytest.approx([0.24, 0.24])
+
+
+def test_a_turn_of_penalties_alone_gives_no_other_term(devices: Devices) -> None:
+    recipe = plain(generator=Black, discriminator=partial(Decided, real=0.75, fake=0.25), loss=least_squares)
+    turned = recipe.but(turns=(Turn(("discriminator",), (Penalty("drift", drift, 1.0),)),))
+    notes = play(fitted(turned), 1, devices).notes.means()
+    assert "discriminator/drift" in notes
+    assert "discriminator/adversarial" not in notes

@@ -22,7 +22,7 @@ from sparring.errors import DiskError, UsageError
 from sparring.latent.interpolate import interpolate, lerp, slerp, strip, write_film, write_strip
 from sparring.networks.dcgan import Generator as Convolutional
 from sparring.networks.mlp import Generator as Perceptron
-from sparring.pictures import film
+from sparring.pictures import film, scatter
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 32, 48), (4, 16, 16), (2, 1, 1)]
 SEEDS = [5, 5000, 2]
@@ -217,3 +217,29 @@ def test_a_film_that_broke_off_leaves_the_one_before(tmp_path: Path, monkeypatch
         write_film(frames, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Labelled(torch.nn.Module):
+    """Black for class 0, white for class 1."""
+
+    z_dim, z_kind, classes = 2, "normal", 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return (labels.float() * 2 - 1)[:, None, None, None].expand(-1, 1, 2, 2) + 0 * self.weight
+
+
+@pytest.mark.parametrize(
+    ("steps", "loop", "shown"), [(4, False, [0, 0, 1, 1, 1]), (3, False, [0, 0, 1, 1]), (2, True, [0, 1, 1, 0])]
+)
+def test_a_class_is_shown_until_half_way(steps, loop, shown):
+    frames = interpolate(TrainedGenerator(Labelled()), [1, 2], steps=steps, loop=loop, classes=[0, 1])
+    assert (frames[:, 0, 0, 0] // 255).tolist() == shown
+
+
+def test_of_points_up_is_up():
+    pixels = np.asarray(scatter(torch.tensor([0.0, 0.5]).view(1, 2, 1, 1), side=100, reach=1.0))
+    assert np.flatnonzero((pixels != 255).any(axis=(1, 2))).max() < 50

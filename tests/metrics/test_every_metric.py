@@ -11,7 +11,7 @@ from scipy.stats import t
 
 from sparring.errors import DataError, DivergedError, UsageError
 from sparring.features import Features
-from sparring.metrics import Metric, better, metric_named, metrics, real_against_real
+from sparring.metrics import Metric, Score, better, metric_named, metrics, real_against_real
 from sparring.metrics.intervals import student
 
 
@@ -107,3 +107,8 @@ def test_scores_of_different_protocols_are_not_compared() -> None:
 @pytest.mark.parametrize("degrees", [4, 9, 30, 1000])
 def test_students_quantile(degrees: int) -> None:
     assert student(degrees) == pytest.approx(t.ppf(0.975, degrees), rel=5e-3)
+
+
+def test_intervals_that_overlap_decide_nothing():
+    first, second = (Score("fid", value, value - 2, value + 2, False) for value in (4.0, 7.0))
+    assert better(first, second) is None

@@ -66,3 +66,8 @@ def test_an_infinite_number_is_larger_than_any() -> None:
     assert larger([math.inf, 1.0, 2.0], [0.0, 1.0, 2.0]) == 0.5
     assert larger_paired([math.inf, 1.0, 2.0], [0.0, 0.0, 0.0]) == 0.5
     assert larger([0.0, 1.0, 2.0], [math.inf, 1.0, 2.0]) == 0.95  # all but 0, 1 and 1 are as large
+
+
+def test_a_drawn_p_is_never_zero() -> None:
+    """The data themselves are one of the arrangements (Phipson & Smyth 2010)."""
+    assert larger_paired([1.0] * 30, [0.0] * 30) == pytest.approx(1 / 100_001)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -333,3 +334,20 @@ def test_no_two_words_share_a_file(words: tuple[str, str]) -> None:
     assert one != two
     assert max(len(one), len(two)) < 80
     assert not set("/:\\") & set(one + two)
+
+
+def test_trials_of_other_digits_are_other_trials(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played: list[str] = []
+
+    def pretended(data: str, protocol: Protocol, word: str, seed: int, *_: Any, digits: Any, keep: Any) -> Any:
+        played.append(digits)
+        found = Trial(data, protocol.name, word, seed, 1, ModeCount(1000, 5, 1.0, 1.0, 1.0), 0.1, digits=digits)
+        return found, torch.zeros(4, 3, 4, 4, dtype=torch.uint8)
+
+    monkeypatch.setattr(benchmark, "play_trial", pretended)
+    monkeypatch.setattr(benchmark, "control", lambda *_, **__: None)
+    monkeypatch.setattr(benchmark, "stacked", lambda digits: SimpleNamespace(about=digits))
+    for digits in ("A", "A", "B"):
+        found = run_modes("stacked-mnist", ["gan"], rounds=1, seeds=[1], out=folder, digits=digits, say=silent)
+        assert [trial.digits for trial in found.trials] == [digits]
+    assert played == ["A", "B"]

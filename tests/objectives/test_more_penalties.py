@@ -209,3 +209,31 @@ def test_path_lengths_of_styles_are_averaged_over_the_layers() -> None:
     mean = 0.99 * before + 0.01 * squared.sqrt().mean()
     torch.testing.assert_close(state["mean"], mean)
     torch.testing.assert_close(value.detach(), (squared.sqrt() - mean).square())
+
+
+def test_consistency_flips_and_shifts_each_image_in_its_own_way() -> None:
+    images = torch.arange(256.0).view(1, 1, 16, 16).expand(3, 1, 16, 16)
+    drawn = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
+    down, right, flipped = penalties.flipped_and_shifted(images, lambda n, dim, kind: drawn)[:, 0]
+    assert torch.equal(down[2:], images[0, 0, :14])
+    assert torch.equal(down[:2], images[0, 0, [2, 1]])
+    assert torch.equal(right[:, 2:], images[0, 0, :, :14])
+    assert torch.equal(flipped, images[0, 0].flip(1))
+
+
+@pytest.mark.parametrize("penalty", [penalties.wgan_gp, penalties.dragan])
+def test_a_d_that_is_flat_spreads_no_nan(penalty: PenaltyFunction) -> None:
+    weight = torch.zeros(4, requires_grad=True)
+
+    def judge(images: Tensor, _: object = None) -> Tensor:
+        return images.flatten(1) @ weight
+
+    real, fake = torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2)
+    inputs = PenaltyInputs(
+        judge, real, fake, judge(real), judge(fake), draw=lambda n, dim, kind: torch.full((n, dim), 0.5)
+    )
+    value, _ = penalty(inputs, {})
+    value.mean().backward()
+    assert torch.equal(value.detach(), torch.ones(3))
+    assert weight.grad is not None
+    assert torch.equal(weight.grad, torch.zeros(4))

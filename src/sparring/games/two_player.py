@@ -184,7 +184,9 @@ class _Play:
         self._note(real_logits.detach(), fake_logits.detach())
         game._kept = (self.ctx.seen, made, real_logits.detach()) if awake else None
         inputs = self._inputs("discriminator", real, fake, real_logits, fake_logits)
-        values = {"adversarial": self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()}
+        values = {}
+        if "adversarial" in self.named:
+            values["adversarial"] = self._pairs(game.loss.discriminator, real_logits, fake_logits).mean()
         for name, verdict, side in (("classification", on_real, real), ("fake_classification", on_fake, fake)):
             if name in self.named:
                 values[name] = _classes_told(verdict, side)

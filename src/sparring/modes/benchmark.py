@@ -15,7 +15,7 @@ from sparring.errors import FileUnusableError, UsageError
 from sparring.modes.picture import draw_samples, sheet
 from sparring.modes.protocols import PROTOCOLS, SETS, Protocol, rebased
 from sparring.modes.table import Summary, as_markdown, summarise
-from sparring.modes.trial import Trial, control, play_trial
+from sparring.modes.trial import Trial, control, play_trial, stacked
 from sparring.names import choose
 from sparring.pictures import png
 from sparring.recipe import BoundRecipe, RecipeWarning
@@ -56,9 +56,11 @@ def run_modes(
     place = folder or (None if work is None else Path(work))
     journal = Journal(folder, "trials.jsonl")
     try:
-        done = {_key(trial): trial for trial in map(Trial.from_json, journal.open())}
+        earlier = [trial for trial in map(Trial.from_json, journal.open()) if trial.data == data]
     except (KeyError, TypeError, AttributeError) as error:
         raise FileUnusableError(f"{folder} holds trials of another kind; choose another --out") from error
+    held = stacked(digits).about if any(trial.digits for trial in earlier) else None
+    done = {_key(trial): trial for trial in earlier if trial.digits in (None, held)}
     wanted = [(word, seed) for seed in seeds for word in recipes]
     left = [(word, seed) for word, seed in wanted if (data, chosen.name, word, seed) not in done]
     for trial in _play_all(data, chosen, left, digits=digits, jobs=jobs, threads=threads, place=place):

@@ -26,14 +26,15 @@ from sparring.modes.protocols import Protocol, rebased, rounds_of
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.trials import play
 
-__all__ = ["Trial", "control", "play_trial"]
+__all__ = ["Trial", "control", "play_trial", "stacked"]
 
 
 @dataclass(frozen=True)
 class Trial:
     """What one seed of one recipe came to.
 
-    `diverged` where its numbers stopped being finite; the modes are those of the last finite weights then.
+    `diverged` where its numbers stopped being finite; the modes are those of the last finite weights then. `digits`
+    tell those that stacked images were made of, where any were.
     """
 
     data: str
@@ -44,6 +45,7 @@ class Trial:
     count: ModeCount
     seconds: float
     diverged: bool = False
+    digits: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; numbers that do not exist are null."""
@@ -75,7 +77,7 @@ def play_trial(
     Interrupted.
     """
     begun = time.perf_counter()
-    source = _digits(digits, seed) if data == "stacked-mnist" else open_points(data, count=protocol.points, seed=0)
+    source = stacked(digits, seed) if data == "stacked-mnist" else open_points(data, count=protocol.points, seed=0)
     recipe = rebased(word, protocol)
     length = rounds_of(recipe, protocol)
     bound = _lasting(recipe, source.shape, len(source), length)
@@ -87,7 +89,8 @@ def play_trial(
     samples = TrainedGenerator(state.players[bound.recipe.sampler].network).sample(protocol.samples)
     count = count_modes_in(samples.flatten(1) if data in MIXTURES else samples, data)
     taken = round(time.perf_counter() - begun, 1)
-    return Trial(data, protocol.name, word, seed, state.round, count, taken, not finite), samples.squeeze()
+    made_of = source.about if isinstance(source, StackedDigits) else None
+    return Trial(data, protocol.name, word, seed, state.round, count, taken, not finite, made_of), samples.squeeze()
 
 
 def _lasting(recipe: Recipe, shape: tuple[int, int, int], images: int, length: int) -> BoundRecipe:
@@ -112,7 +115,7 @@ def _images(recipe: Recipe, length: int) -> int:
 def control(data: str, protocol: Protocol, *, digits: str | Path | None = None) -> ModeCount:
     """The same count on as many real samples: what a perfect generator would get."""
     if data == "stacked-mnist":
-        return count_modes_in(_digits(digits, seed=0).images(torch.arange(protocol.samples)), data)
+        return count_modes_in(stacked(digits).images(torch.arange(protocol.samples)), data)
     points = open_points(data, count=protocol.samples, seed=1)
     return count_modes_in(points.images(torch.arange(protocol.samples)).flatten(1), data)
 
@@ -125,5 +128,6 @@ def count_modes_in(samples: Tensor, data: str) -> ModeCount:
     return count_modes(samples, torch.as_tensor(mixture.centres), mixture.sigma)
 
 
-def _digits(source: str | Path | None, seed: int) -> StackedDigits:
+def stacked(source: str | Path | None, seed: int = 0) -> StackedDigits:
+    """Triples of the digits of a source, by default of MNIST."""
     return StackedDigits(open_data(source or "mnist"), seed=seed)

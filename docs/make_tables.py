@@ -58,7 +58,12 @@ def recipes_page() -> str:
         "In `sparring.objectives.constraints`, applied to a player's weights after each of its steps.",
         _table(("name", "what it does"), _functions(constraints)),
         "## Augmentations",
-        "In `sparring.augment`; an `Augmentation` is one of these pipes and its strength, a schedule or `Adaptive`.",
+        _filled(
+            "In `sparring.augment`; an `Augmentation` is one of these pipes and its strength, a schedule or "
+            "`Adaptive`. Karras et al. 2020a is *Training Generative Adversarial Networks with Limited Data*, which is "
+            "not StyleGAN2, Zhao et al. 2020a *Differentiable Augmentation for Data-Efficient GAN Training*, 2020b "
+            "*Improved Consistency Regularization for GANs*."
+        ),
         _table(("name", "what it does"), _pipes()),
         "## Modifiers of a discriminator",
         "In `sparring.networks.modifiers`; on the command line `+modify=NAME`.",

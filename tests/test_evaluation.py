@@ -15,6 +15,7 @@ from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, ShapeError, UsageError
 from sparring.evaluation import _asked, _reals, _visible, _Wish, evaluate, sentence
+from sparring.metrics import Score
 from sparring.pictures import to_uint8
 
 
@@ -263,3 +264,16 @@ def test_the_classes_asked_for_go_with_the_seeds() -> None:
     assert first is not None
     assert later is not None
     assert torch.equal(first[10:], later)
+
+
+def test_a_line_says_what_its_number_cannot() -> None:
+    """Four images of each side for every dimension, and colours that the network sees."""
+    colour = "luminance 0.299 R + 0.587 G + 0.114 B"
+    for fake, seen, said in (
+        (256, "as is", []),
+        (255, "as is", ["too few images"]),
+        (256, colour, ["colours are not seen"]),
+    ):
+        facts = {"features": "grey28", "real": 300, "fake": fake, "dimensions": 64, "colour": seen}
+        line = sentence(Score("fid", 1.0, 0.5, 1.5, False, facts))
+        assert [words for words in ("too few images", "colours are not seen") if words in line] == said

@@ -10,6 +10,8 @@ import pytest
 from sparring import recipes
 from sparring.errors import UsageError
 from sparring.networks import mlp
+from sparring.objectives import losses as losses_module
+from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import Recipe
 from sparring.recipe_file import to_json
 from sparring.recipes.changes import CHANGES
@@ -194,3 +196,11 @@ def test_a_part_that_no_file_could_name_is_not_begun_with(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="has no name that a file could say"):
         train(recipe, "ring8", images=16, out=tmp_path / "run", threads=1, progress="none")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_losses_are_listed_where_one_looks_for_them() -> None:
+    """`sparring recipes` and docs/recipes.md show the first line of a change."""
+    listed = (CHANGES["loss"].__doc__ or "").replace("_average or _pairing", "_average, relativistic_pairing")
+    losses = [name for name, found in vars(losses_module).items() if isinstance(found, AdversarialLoss)]
+    assert len(losses) >= 7
+    assert all(name in listed for name in losses)

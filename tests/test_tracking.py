@@ -57,7 +57,7 @@ def test_a_resumed_run_replaces_what_it_plays_again(tmp_path: Path) -> None:
 
 def test_without_tensorboard_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(UsageError, match=r"pip install 'sparring\[tensorboard\]'"):
+    with pytest.raises(UsageError, match=r"in sparring's folder, pip install '\.\[tensorboard\]'"):
         trained(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

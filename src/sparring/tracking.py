@@ -54,5 +54,5 @@ def tensorboard_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise UsageError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from error
+        raise UsageError("TensorBoard is not installed: in sparring's folder, pip install '.[tensorboard]'") from error
     return SummaryWriter

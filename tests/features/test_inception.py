@@ -66,7 +66,7 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
 def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sparring.features.inception.find_spec", lambda name: None)
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(UsageError, match="need torch-fidelity; pip install"):
+    with pytest.raises(UsageError, match="need torch-fidelity; in sparring's folder, pip install"):
         load_inception(tmp_path / "other.pth")
 
 

@@ -50,7 +50,7 @@ def test_no_path_of_this_machine_is_in_it(run, tmp_path):
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
 def test_without_the_packages_it_says_what_to_install(run, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"needs {package}: pip install 'sparring\[export\]'"):
+    with pytest.raises(UsageError, match=rf"needs {package}: in sparring's folder, pip install '\.\[export\]'"):
         export(run, tmp_path / "out", to=("onnx",))
     assert not (tmp_path / "out").exists()
 

@@ -1,4 +1,4 @@
-"""ADA's pipe: eighteen transforms, each met by an image with a probability (Karras et al. 2020a, appendix B).
+"""ADA's pipe: eighteen transforms, by default twelve, of places and colours (Karras et al. 2020a, appendix B).
 
 Pixel blits and geometry become one warp, colours one matrix, four bands one filter; noise and a hole come last. The
 settings are the paper's; a multiplier of 0 leaves a transform out.

@@ -102,7 +102,7 @@ def compare(
     size
         Height and width in pixels, 64 or 48x64.
     images
-        Real images that each training sees: 20000, 500k, 2M.
+        Real images that each training sees: 20000, 500k, 2M. Either this or --minutes is needed.
     minutes
         Or about so many minutes for each training.
     subset

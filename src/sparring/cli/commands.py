@@ -143,11 +143,11 @@ def sample(
         Seed of the first image.
     truncation
         Better images of fewer kinds: z within so many standard deviations, or styles drawn towards their mean by this
-        factor (0.5 is strong).
+        factor (0.5 is strong); by default none.
     temperature
         For generators that write codes: below 1 they write likelier ones than they have learnt.
     top_k
-        For generators that write codes: only the so many likeliest at each place.
+        For generators that write codes: only among the so many likeliest at each place; by default among all.
     out
         Folder for the PNGs, named by their seeds, and the sheet `grid.png`.
     """
@@ -167,7 +167,7 @@ def export(
     run: Annotated[Path, Parameter(help="The folder of a run.")],
     /,
     *,
-    to: Annotated[list[Literal["safetensors", "onnx"]] | None, Parameter(consume_multiple=True)] = None,
+    to: Annotated[list[Literal["safetensors", "onnx"]] | None, Parameter(consume_multiple=True, negative="")] = None,
     out: Path | None = None,
     licence: str | None = None,
     trust: Trust = (),

@@ -64,8 +64,8 @@ def _train(
     Parameters
     ----------
     data
-        A folder (flat, or one sub-folder a class), a zip, an .npz or .npy, IDX files, the name of a torchvision set
-        or of a 2-D point set; nothing for the embedded Fashion-MNIST test images.
+        A folder (flat, or one sub-folder a class), a zip, an .npz or .npy, IDX files, mnist, fashion-mnist,
+        kmnist, cifar10 or cifar100, or the name of a 2-D point set; nothing for the embedded Fashion-MNIST test images.
     recipe
         One of `sparring recipes`, or your own as package.module:function; by default the best for data and machine.
         Changes follow with +, such as dcgan+loss=hinge+augment=ada (see `sparring recipes`).
@@ -85,7 +85,7 @@ def _train(
         Begin with the weights of another run, wherever they fit: other data, other classes. Its recipe and size are
         the defaults; add +freeze=N to a recipe to keep D's first N layers as they are.
     resume
-        Go on with the run in --out.
+        Go on with the run in --out, to the end of its budget; --images is then a new total, --minutes come on top.
     device
         cpu, cuda or cuda:N; by default a GPU if there is one.
     threads

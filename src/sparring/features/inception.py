@@ -24,7 +24,7 @@ __all__ = ["Inception", "load_inception", "source"]
 
 _FILE = "weights-inception-2015-12-05-6726825d.pth"
 _ADDRESS = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{_FILE}"
-_UNINSTALLED = "inception features need torch-fidelity; pip install 'sparring[eval]'"
+_UNINSTALLED = "inception features need torch-fidelity; in sparring's folder, pip install '.[eval]'"
 _STEM = (
     "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2",
     "Mixed_5b", "Mixed_5c", "Mixed_5d",

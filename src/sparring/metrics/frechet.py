@@ -19,7 +19,10 @@ from sparring.metrics.inputs import matrix, pair
 from sparring.metrics.intervals import NORMAL
 from sparring.metrics.score import Fact, Metric, Score
 
-__all__ = ["Moments", "distance", "fid", "frechet"]
+__all__ = ["ENOUGH", "Moments", "distance", "fid", "frechet"]
+
+ENOUGH = 4
+"""Images of each side, for every dimension of the features, below which the bias from their numbers dominates."""
 
 
 def frechet(real: Features, fake: Features) -> tuple[Score]:
@@ -34,7 +37,7 @@ def frechet(real: Features, fake: Features) -> tuple[Score]:
     a, b = Moments.of(x), Moments.of(y)
     value, error = distance(a, b), _standard_error(x, a, y, b)
     dimensions = x.shape[1]
-    enough = 4 * dimensions
+    enough = ENOUGH * dimensions
     protocol: dict[str, Fact] = {
         "real": len(x),
         "fake": len(y),

@@ -29,7 +29,7 @@ __all__ = [
 def spectral_norm(
     network: nn.Module, shape: tuple[int, int, int], classes: int = 0, *, iterations: int = 1
 ) -> nn.Module:
-    """Every weight matrix divided by its largest singular value: each layer is 1-Lipschitz (Miyato et al. 2018).
+    """Every weight, as a matrix, divided by an estimate of its largest singular value (Miyato et al. 2018).
 
     The value is estimated by `iterations` steps of the power method at every use in training (algorithm 1); vectors
     (biases, norms) are left alone. Convolutions count as matrices of one row for each output channel. A weight that

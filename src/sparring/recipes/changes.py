@@ -38,7 +38,10 @@ _TWO_PLAYERS = {"generator", "discriminator", "modifiers", "conditional", "toget
 
 
 def network(recipe: Recipe, word: str) -> Recipe:
-    """Players of another architecture; D without batch norm under penalties of single images and spectral norm."""
+    """Players of another architecture: mlp, dcgan, sngan, r3gan, biggan, stylegan2, ... (all: docs/recipes.md).
+
+    D is built without batch norm under penalties of single images and under spectral norm.
+    """
     _refuse_other_games(recipe, f"network={word}")
     bare = any(penalty.of.per_image for turn in recipe.turns for penalty in turn.penalties)
     bare = bare or modifiers.spectral_norm in recipe.game_arguments.get("modifiers", ())
@@ -52,7 +55,7 @@ def network(recipe: Recipe, word: str) -> Recipe:
 
 
 def loss(recipe: Recipe, word: str) -> Recipe:
-    """Another adversarial loss."""
+    """Another loss: hinge, least_squares, minimax, non_saturating, relativistic_average or _pairing, wasserstein."""
     return recipe.playing(loss=_value(AdversarialLoss, word, "loss"))
 
 
@@ -175,7 +178,7 @@ def augment(recipe: Recipe, word: str) -> Recipe:
 
 
 def penalty(recipe: Recipe, word: str) -> Recipe:
-    """One more penalty in D's turns, NAME:WEIGHT or NAME:WEIGHT:EVERY."""
+    """One more penalty in D's turns, NAME:WEIGHT or NAME:WEIGHT:EVERY: r1, r2, wgan_gp, dragan, lecam, ..."""
     if recipe.game_arguments.get("unroll"):
         raise _left_out(recipe, "would have a penalty", f"leave penalty={word} out")
     return _penalised(recipe, "discriminator", word, f"penalty={word}")

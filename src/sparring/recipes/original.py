@@ -34,6 +34,8 @@ def gan(
 ) -> Recipe:
     """The original GAN: multilayer perceptrons and Algorithm 1 (Goodfellow et al. 2014).
 
+    Adam and leaky ReLU where the paper has momentum, maxout and dropout.
+
     Parameters
     ----------
     loss

@@ -55,8 +55,8 @@ def quick(
     gamma
         Weight of both penalties.
     rate
-        Adam's learning rate at the start; it falls to a twentieth along half a cosine. By default 4e-3 up to 32 pixels,
-        less in proportion to the pixels beyond, and 1e-3 for points.
+        Adam's learning rate, after a rise over the first 1,000 images; it then falls to a twentieth along half a
+        cosine. By default 4e-3 up to 32 pixels, less in proportion to the pixels beyond, and 1e-3 for points.
     batch
         Reals of a round; by default 8, then 16 after a tenth of the run and 32 after half of it; of points 128.
     every

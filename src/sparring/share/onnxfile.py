@@ -40,7 +40,7 @@ def onnx_bytes(trained: TrainedGenerator | TrainedTranslator, about: Mapping[str
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if not _installed(name)]
     if missing:
-        raise UsageError(f"ONNX needs {' and '.join(missing)}: pip install 'sparring[export]'")
+        raise UsageError(f"ONNX needs {' and '.join(missing)}: in sparring's folder, pip install '.[export]'")
     form = _of_images(trained) if isinstance(trained, TrainedTranslator) else _of_noise(trained)
     model = _model(form)
     for key, word in about.items():

@@ -48,7 +48,7 @@ def train(
 ) -> Run:
     """Train a recipe on images, watchably and resumably, and return the run.
 
-    `data` is a folder, a zip, an .npz or .npy, IDX files, a torchvision name, a 2-D point set, or None for the
+    `data` is a folder, a zip, an .npz or .npy, IDX files, mnist, cifar10 and others, a 2-D point set, or None for the
     embedded default; `size` is a side or (height, width). The budget is `images` (a number, "500k", "2M") or
     `minutes`, which a short measurement turns into images; with neither, five minutes on a CPU. `out` is the run
     folder, by default a free one under `runs/`. `start` is another run whose weights to begin with, wherever they fit

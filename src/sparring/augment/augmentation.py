@@ -56,7 +56,7 @@ class Augmentation:
             if not 0 <= end < 1e6:
                 raise UsageError(f"an augmentation of strength {end} cannot be; give a number from 0")
 
-    def listens_to(self, boundary: float | None) -> bool:
+    def suits(self, boundary: float | None) -> bool:
         """Whether the strength can be had where D's boundary lies there, or nowhere."""
         return boundary is not None or not isinstance(self.strength, Adaptive)
 

@@ -7,6 +7,7 @@ import copy
 import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias, final
 
 import torch
@@ -87,9 +88,9 @@ class TrainedGenerator:
         """Columns of a sheet of samples: one for each of a few classes, else eight."""
         return self.classes if 2 <= self.classes <= 16 else 8
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image; points are (2, 1, 1)."""
+        """Channels, height and width of an image, found by drawing one; points are (2, 1, 1)."""
         channels, height, width = self.sample(1, batch=1).shape[1:]
         return channels, height, width
 

@@ -68,7 +68,7 @@ class TwoPlayerGame:
             raise UsageError(f"packs of {packing} images cannot be; give a number from 1 to 64")
         if not 0 <= unroll <= 100:
             raise UsageError(f"looking {unroll} steps ahead cannot be; give a number from 0 to 100")
-        if augment is not None and not augment.listens_to(loss.boundary):
+        if augment is not None and not augment.suits(loss.boundary):
             raise UsageError("the logits of this loss have no origin, so no strength can follow them; give a schedule")
         if conditional and packing > 1:
             raise UsageError("the images of a pack have one label each, but D takes one; leave packing or labels out")

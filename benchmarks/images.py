@@ -31,7 +31,7 @@ from sparring.data.folder import list_folder
 from sparring.data.layout import is_picture_name
 from sparring.data.single import read_picture
 from sparring.engine.rundir import Run
-from sparring.engine.translator import side_by_side
+from sparring.engine.translator import interleaved
 from sparring.evaluation import evaluate
 from sparring.features import FeatureNetwork, load
 from sparring.games.questions import shrunken
@@ -59,7 +59,7 @@ def pairs(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
         made = run.translator().translate(to_uint8(task.given))
         columns = columns or [to_uint8(task.given), to_uint8(task.wanted)]
         columns.insert(-1, made)
-    return rows, side_by_side(columns), len(columns) * 2
+    return rows, interleaved(columns), len(columns) * 2
 
 
 def sides(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
@@ -77,7 +77,7 @@ def sides(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
         rows[name] = {"kid": _plain(kid.measure(seen, eyes.features(images))[0]), **_retrieved(eyes, images, b)}
         rows[name] |= {which: _plain(scored(fidelities()[which], b, images, eyes)) for which in _NEAR}
     places = torch.arange(0, len(a), len(a) // (2 * _SHOWN))[: 2 * _SHOWN]
-    return rows, side_by_side((a[places], made[places], b[places])), 12
+    return rows, interleaved((a[places], made[places], b[places])), 12
 
 
 def _retrieved(eyes: FeatureNetwork, images: Tensor, candidates: Tensor) -> dict[str, float]:
@@ -117,7 +117,7 @@ def larger(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
     }
     rows["run minus bicubic, tile by tile"] = {which: _difference(which, tiles, eyes) for which in _NEAR}
     places = torch.arange(0, len(tiles["run"]), len(tiles["run"]) // _SHOWN)[:_SHOWN]
-    return rows, side_by_side([images[places] for images in tiles.values()]), 8
+    return rows, interleaved([images[places] for images in tiles.values()]), 8
 
 
 def _difference(which: str, tiles: dict[str, Tensor], eyes: FeatureNetwork) -> list[float]:

@@ -259,7 +259,7 @@ def test_a_run_that_diverged_is_not_reported_as_training(tmp_path: Path, monkeyp
     with pytest.raises(DivergedError, match="a weight is not finite"):
         train(gan(width=8), "ring8", images=1000, out=tmp_path, threads=1, progress="none")
     assert "diverged" in Run(tmp_path).records()[-1]
-    assert 'class="state stopped"' in (tmp_path / "report.html").read_text()
+    assert 'class="state diverged"' in (tmp_path / "report.html").read_text()
 
 
 def test_a_lost_terminal_loses_no_training(data: Path, whole: Path, tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_a_training_has_its_seed_its_subset_and_scores_on_reals_that_it_never_sa
     found = compare(["gan"], setting=setting, seeds=[3, 4], say=silent)
     assert seeds == [3, 4]
     assert len(set(trained[0])) == 50
+    assert max(trained[0]) - min(trained[0]) > 150  # of all images, not of the first ones
     assert sorted(trained[0]) == sorted(trained[1])
     assert trained[0] != trained[1]
     for reals, weights in scored:

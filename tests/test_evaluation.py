@@ -14,8 +14,9 @@ from sparring.chance import latents
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
 from sparring.errors import DataError, ShapeError, UsageError
-from sparring.evaluation import _asked, _reals, _visible, _Wish, evaluate, sentence
+from sparring.evaluation import _asked, _reals, _visible, _Wish, evaluate
 from sparring.metrics import Score
+from sparring.metrics.wording import sentence
 from sparring.pictures import to_uint8
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import sparring
 from sparring import Run, recipes
 from sparring.engine.checkpoint import save
+from sparring.engine.sampler import TrainedGenerator, settled
 from sparring.errors import DiskError
+from sparring.recipe import Ema
 from sparring.report.page import _state
 from sparring.training import keeper
 
@@ -99,3 +102,17 @@ def test_a_run_that_goes_beyond_its_budget_is_training(tmp_path: Path) -> None:
     assert _state(run, _BUDGET, "training") == "training"
     assert _state(run, _BUDGET, "stopped") == _state(run, _BUDGET, None) == "finished"
     assert _state(run, _BUDGET - 1, "stopped") == "stopped"
+
+
+def test_statistics_are_measured_anew_where_the_recipe_says_so(tmp_path: Path) -> None:
+    """BigGAN's standing statistics, here over three batches."""
+    recipe = recipes.gan(width=8, batch=16, batch_norm=True).but(emas={"generator": Ema(100, standing=3)})
+    run = sparring.train(recipe, "ring8", out=tmp_path / "run", images=64, threads=1, progress="none")
+    stored = run.weights(run.checkpoint, "generator")
+    shown = run.generator.network.state_dict()
+    measured = settled(TrainedGenerator.of(run.bound, stored).network, 3).state_dict()
+    names = [name for name in shown if name.endswith("running_mean")]
+    assert names
+    for name in names:
+        assert torch.equal(shown[name], measured[name])
+        assert not torch.equal(shown[name], stored[name])

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,10 +19,13 @@ from torch.overrides import TorchFunctionMode
 
 from sparring.errors import UsageError
 
-__all__ = ["KINDS", "draw", "generator", "latents", "permutation", "seed_of", "truncated", "without_memory"]
+__all__ = ["KINDS", "Draw", "draw", "generator", "latents", "permutation", "seed_of", "truncated", "without_memory"]
 
 KINDS = ("normal", "uniform")
 """Distributions of z."""
+
+Draw: TypeAlias = Callable[[int, int, str], Tensor]
+"""Noise `[n, dim]` of a kind, for (n, dim, kind): what the engine lends to games, penalties and augmentations."""
 
 
 def seed_of(*parts: int | str) -> int:

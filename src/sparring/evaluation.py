@@ -24,11 +24,10 @@ from sparring.game import ImageGame
 from sparring.metrics import Metric, Score, metric_named
 from sparring.metrics import metrics as metric_names
 from sparring.metrics.fidelity import fidelities, scored
-from sparring.metrics.frechet import ENOUGH
 from sparring.names import choose
 from sparring.pictures import scaled, to_uint8
 
-__all__ = ["evaluate", "sentence"]
+__all__ = ["evaluate"]
 
 Subject: TypeAlias = Run | TrainedGenerator | Dataset
 _MOST = 50_000
@@ -141,30 +140,6 @@ def _measure_answers(
     scores = _measure(far, _look(network, wanted), _look(network, made), protocol, seed) if far else ()
     near = [scored(fidelities()[name], wanted, made, network) for name in names if name in fidelities()]
     return scores + tuple(score.beside(**protocol, seed=seed) for score in near)
-
-
-def sentence(score: Score) -> str:
-    """A score as a person reads it: value, interval, and under which protocol.
-
-    >>> told = {"features": "grey28", "real": 1000, "fake": 5000, "dimensions": 64}
-    >>> sentence(Score("fid", 12.345, 11.9, 12.8, False, told))
-    'FID 12.35 [11.9, 12.8]: 5,000 generated against 1,000 real images, features grey28'
-    """
-    facts = score.protocol
-    numbers = [f"{int(facts[side]):,}" for side in ("fake", "real") if side in facts]
-    counts = f"{numbers[0]} generated against {numbers[1]} real images" if len(numbers) == 2 else "generated images"
-    counts = f"{int(facts['answers']):,} answers against those wanted" if "answers" in facts else counts
-    said = [counts, f"features {facts.get('features', 'unknown')}"]
-    said += [str(facts[key]) for key in ("split",) if key in facts]
-    if score.name == "fid" and min(int(facts[side]) for side in ("fake", "real")) < ENOUGH * int(
-        facts.get("dimensions", 0)
-    ):
-        said += ["too few images, whose bias dominates: read KID"]
-    if str(facts.get("colour", "")).startswith("luminance"):
-        said += ["colours are not seen: in sparring's folder, pip install '.[eval]'"]
-    name = score.name.upper() if len(score.name) <= 4 else score.name.replace("_", " ").capitalize()
-    name = f"{facts['class']}: {name}" if "class" in facts else name
-    return f"{name} {score.value:.4g} [{score.low:.4g}, {score.high:.4g}]: {', '.join(said)}"
 
 
 @dataclass(frozen=True)

@@ -366,3 +366,28 @@ def test_a_turn_of_penalties_alone_gives_no_other_term(devices: Devices) -> None
     notes = play(fitted(turned), 1, devices).notes.means()
     assert "discriminator/drift" in notes
     assert "discriminator/adversarial" not in notes
+
+
+class Bare(nn.Module):
+    """D whose only inner layer is the image."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        return [images]
+
+    def forward(self, images: Tensor) -> Verdict:
+        return Verdict(images.flatten(1).mean(1) * self.weight)
+
+
+def test_features_are_matched_of_what_d_is_shown(devices: Devices) -> None:
+    """Images twice as bright have a distance of squares four times as large."""
+    found = []
+    for factor in (1.0, 2.0):
+        brighter = Augmentation(lambda images, strength, draw, by=factor: by * images)
+        recipe = plain(generator=Black, discriminator=Bare, augment=brighter)
+        turned = recipe.but(turns=(Turn(("generator",), (Term("feature_matching"),)),))
+        found.append(play(fitted(turned), 1, devices).notes.means()["generator/feature_matching"])
+    assert found[1] == pytest.approx(4 * found[0], rel=1e-5)

@@ -17,7 +17,7 @@ from share.conftest import make_run, tiny
 from share.test_published import published as published_file
 from sparring import recipes
 from sparring.engine.rundir import Run
-from sparring.engine.translator import TrainedTranslator, side_by_side
+from sparring.engine.translator import TrainedTranslator, interleaved
 from sparring.errors import DataError, FileUnusableError, ShapeError, TooLargeError, UsageError
 from sparring.networks.johnson import ResNetTranslator
 from sparring.networks.layers import Translator
@@ -318,7 +318,7 @@ def test_what_is_not_published_so_is_refused(tmp_path: Path) -> None:
 def test_columns_of_other_sizes_and_colours() -> None:
     """Small ones are enlarged as they are, grey ones repeated, opaque ones beside transparent ones stay opaque."""
     small, large = pictures(2, 1, 4, 4), pictures(2, 4, 8, 8)
-    sheet = side_by_side((small, large))
+    sheet = interleaved((small, large))
     assert sheet.shape == (4, 4, 8, 8)
     assert torch.equal(sheet[1], large[0])
     assert torch.equal(sheet[0, 0, ::2, ::2], small[0, 0])

@@ -7,9 +7,7 @@ settings are the paper's; a multiplier of 0 leaves a transform out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,10 +15,9 @@ from torch import Tensor
 from sparring.augment import matrices
 from sparring.augment.filtering import bands
 from sparring.augment.warping import warp
+from sparring.chance import Draw
 
 __all__ = ["ada"]
-
-Draw: TypeAlias = Callable[[int, int, str], Tensor]
 
 
 def ada(

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from sparring.augment.noise import instance_noise
+from sparring.chance import Draw
 from sparring.errors import UsageError
 from sparring.schedule import Schedule, ends, value
 
 __all__ = ["Adaptive", "Augmentation"]
-
-Draw: TypeAlias = Callable[[int, int, str], Tensor]
 
 
 @dataclass(frozen=True)

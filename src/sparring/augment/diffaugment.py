@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from sparring.chance import Draw
+
 __all__ = ["diffaugment"]
 
-Draw: TypeAlias = Callable[[int, int, str], Tensor]
 Kind: TypeAlias = Literal["color", "translation", "cutout"]
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from torch import Tensor
+
+from sparring.chance import Draw
 
 __all__ = ["instance_noise"]
 
 
-def instance_noise(images: Tensor, strength: Tensor, draw: Callable[[int, int, str], Tensor]) -> Tensor:
+def instance_noise(images: Tensor, strength: Tensor, draw: Draw) -> Tensor:
     """x + sigma N(0, I) with sigma = `strength`, in the units of the images (Soenderby et al. 2017).
 
     The paper lets sigma fall to zero during training: give a `Linear` as the strength.

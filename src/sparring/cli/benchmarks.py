@@ -127,14 +127,11 @@ def compare(
     """
     from sparring import comparison
     from sparring.errors import UsageError
-    from sparring.schedule import images_of
     from sparring.trials import cautions_said
 
     if not recipes:
         raise UsageError("there is nothing to compare; name recipes, such as dcgan r3gan")
-    setting = comparison.Setting(
-        data, size_of(size), None if images is None else images_of(images), minutes, subset, n=n, features=features
-    )
+    setting = comparison.Setting(data, size_of(size), images, minutes, subset, n=n, features=features)
     with cautions_said(_say):
         found = comparison.compare(
             recipes, setting=setting, seeds=range(first_seed, first_seed + seeds), out=out, work=work, jobs=jobs,

@@ -241,7 +241,7 @@ def evaluate(
     from sparring.data import open_data
     from sparring.engine.rundir import Run
     from sparring.evaluation import evaluate as measure
-    from sparring.evaluation import sentence
+    from sparring.metrics.wording import sentence
     from sparring.share.card import CARD, TRANSLATOR, read_card
     from sparring.share.load import load
 

@@ -39,7 +39,7 @@ class Run:
     def __init__(self, path: str | Path, *, trust: Iterable[str] = ()) -> None:
         self.path = Path(os.path.expanduser(path))
         self.trust = tuple(trust)
-        self._generator: tuple[Path, TrainedGenerator] | None = None
+        self._generator: tuple[Checkpoint, TrainedGenerator] | None = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -101,9 +101,9 @@ class Run:
         Read once for each checkpoint.
         """
         self.bound  # noqa: B018 - a recipe that cannot be read is the first thing to say
-        newest = self.checkpoint
-        if self._generator is None or self._generator[0] != newest.path:
-            self._generator = newest.path, self.generator_at(newest)
+        checkpoint = self.checkpoint
+        if self._generator is None or self._generator[0] != checkpoint:
+            self._generator = checkpoint, self.generator_at(checkpoint)
         return self._generator[1]
 
     def generator_at(self, checkpoint: Checkpoint) -> TrainedGenerator:

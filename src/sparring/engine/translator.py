@@ -17,7 +17,7 @@ from sparring.game import ImageGame
 from sparring.networks.layers import Translator
 from sparring.pictures import scaled, to_uint8
 
-__all__ = ["TrainedTranslator", "exhibited", "side_by_side"]
+__all__ = ["TrainedTranslator", "exhibited", "interleaved"]
 
 _TILE = 256
 """Side of a tile without its margins, in given pixels, rounded up to what the network takes."""
@@ -30,11 +30,7 @@ class TrainedTranslator:
     def __init__(self, network: nn.Module, *, source: str = "") -> None:
         if not isinstance(network, Translator):
             raise UsageError(f"{source or 'this run'} is no network that makes images from images; use sample")
-        self.network, self.source = network.eval(), source
-        if network.noisy:
-            for module in network.modules():
-                if isinstance(module, nn.modules.dropout._DropoutNd):
-                    module.train()
+        self.network, self.source = _ready(network), source
 
     def __repr__(self) -> str:
         return f"TrainedTranslator({self.source!r})"
@@ -114,14 +110,23 @@ def exhibited(
     """What a game's players, in evaluation mode, make of some reals in [-1, 1]: uint8 columns by their titles."""
     for network in players.values():
         if isinstance(network, Translator):
-            TrainedTranslator(network)
+            _ready(network)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(0, "exhibit"))
         columns = game.exhibit(players, images, labels)
     return {title: to_uint8(column).cpu() for title, column in columns.items()}
 
 
-def side_by_side(columns: Sequence[Tensor]) -> Tensor:
+def _ready(network: Translator) -> Translator:
+    """The network itself in evaluation mode, but for dropout that is its noise."""
+    network.eval()
+    for module in network.modules() if network.noisy else ():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.train()
+    return network
+
+
+def interleaved(columns: Sequence[Tensor]) -> Tensor:
     """Columns of images `[n, ...]` of several sizes and channels, row by row: uint8 `[n k, c, h, w]` of the largest.
 
     Smaller ones are enlarged as they are, grey ones repeated; what has no alpha is opaque beside what has.

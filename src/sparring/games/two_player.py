@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from sparring.augment.augmentation import Augmentation
 from sparring.errors import UsageError
+from sparring.fitting import Shape
 from sparring.game import Batch, Context
 from sparring.games.lookahead import Ahead, Judge, look_ahead
 from sparring.games.terms import terms_named
@@ -24,8 +25,6 @@ from sparring.objectives.penalties import Leaf, PenaltyInputs
 from sparring.recipe import Turn
 
 __all__ = ["TwoPlayerGame"]
-
-Shape: TypeAlias = tuple[int, int, int]
 
 
 @final

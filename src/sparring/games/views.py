@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from sparring.chance import Draw
 from sparring.errors import ShapeError, UsageError
 from sparring.fitting import Shape
 
 __all__ = ["Pieces"]
-
-Draw: TypeAlias = Callable[[int, int, str], Tensor]
 
 
 @dataclass(frozen=True)

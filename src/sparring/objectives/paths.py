@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from sparring.objectives.distances import root
-from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs, State
 
 __all__ = ["path_length", "path_lengths"]
-
-State: TypeAlias = Mapping[str, Tensor]
 
 
 def path_lengths(inputs: PenaltyInputs, state: State, *, decay: float = 0.01) -> tuple[Tensor, State]:

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from sparring.chance import Draw
 from sparring.objectives.distances import root
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 State: TypeAlias = Mapping[str, Tensor]
-Draw: TypeAlias = Callable[[int, int, str], Tensor]
 Leaf: TypeAlias = Literal["real", "fake", "latents"]
 
 

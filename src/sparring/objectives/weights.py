@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
-
 import torch
 from torch import Tensor, nn
 
-from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
+from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs, State
 
 __all__ = ["historical_averaging", "orthogonal"]
 
-State: TypeAlias = Mapping[str, Tensor]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 """Layers whose weights are stored with one row for each input."""

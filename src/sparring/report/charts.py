@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sparring.console import letters
+from sparring.metrics.wording import title
 from sparring.report.numbers import compact, finite, percent, short, whole
 from sparring.report.plot import Chart, Point, Series
 
@@ -177,8 +178,7 @@ def scores_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def score_name(score: Mapping[str, Any]) -> str:
     """The name of a score as people write it: `FID`, `Inception score`."""
-    name = str(score.get("name", "score"))
-    return name.upper() if len(name) <= 4 else name.replace("_", " ").capitalize()
+    return title(str(score.get("name", "score")))
 
 
 def _by_player(records: Records, term: str, *, positive: bool = False) -> tuple[Series, ...]:

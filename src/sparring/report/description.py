@@ -92,32 +92,25 @@ def game_facts(bound: BoundRecipe) -> list[Fact]:
 
 def data_facts(card: Mapping[str, Any]) -> list[Fact]:
     """What a run records of its data."""
-    data = card.get("data") or {}
-    classes = data.get("classes") or []
-    held_out = data.get("held_out")
-    count = len(held_out) if isinstance(held_out, list) else held_out
-    facts = [Fact("name", str(data.get("name", "unknown")))]
-    if data.get("source"):
-        facts.append(Fact("source", str(data["source"]), code=True))
-    if data.get("images") is not None:
-        facts.append(Fact("items", whole(data["images"])))
-    if data.get("shape"):
-        facts.append(Fact("shape", shape_words(data["shape"])))
-    if isinstance(classes, list):
-        facts.append(Fact("classes", f"{len(classes)}: {', '.join(map(str, classes[:20]))}" if classes else "none"))
-    if count is not None:
-        facts.append(Fact("held out", f"{whole(count)}, never trained on"))
-    if data.get("fingerprint"):
-        facts.append(Fact("fingerprint", str(data["fingerprint"]), code=True))
-    return facts
+    data = card["data"]
+    classes, shown = data["classes"], ", ".join(data["classes"][:20])
+    return [
+        Fact("name", data["name"]),
+        *([Fact("source", data["source"], code=True)] if data["source"] else []),
+        Fact("items", whole(data["images"])),
+        Fact("shape", shape_words(data["shape"])),
+        Fact("classes", f"{len(classes)}: {shown}" if classes else "none"),
+        Fact("held out", f"{whole(len(data['held_out']))}, never trained on"),
+        Fact("fingerprint", data["fingerprint"], code=True),
+    ]
 
 
 def origin_facts(card: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> list[Fact]:
     """Where the run comes from: seed, command, machine, versions, resumptions."""
-    facts = [Fact("seed", str(card.get("seed", "unknown")))]
+    facts = [Fact("seed", str(card["seed"]))]
     if card.get("command"):
         facts.append(Fact("command", str(card["command"]), code=True))
-    facts += [Fact(str(key), str(word)) for key, word in (card.get("machine") or {}).items()]
+    facts += [Fact(str(key), str(word)) for key, word in card.get("machine", {}).items()]
     facts.append(Fact("sparring", str(card.get("sparring", "unknown"))))
     resumed = [at for at in (finite(record.get("resumed_at")) for record in records) if at]
     if resumed:

@@ -83,7 +83,7 @@ def _page(run: Run, standing: Standing | None) -> str:
             style=Markup(style),
             script=Markup(script),
             recipe=bound.recipe,
-            data=str((card.get("data") or {}).get("name", "unknown data")),
+            data=card["data"]["name"],
             state="diverged" if failure else _state(run, seen, standing),
             failure=failure,
             written=time.strftime("%Y-%m-%d %H:%M"),

@@ -35,7 +35,7 @@ def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: st
     No path, machine or command of its author is in it.
     """
     bound = run.bound
-    facts, data = bound.facts, run.card.get("data", {})
+    facts, data = bound.facts, run.card["data"]
     scores = next((record for record in reversed(run.records()) if "scores" in record), None)
     return {
         **_made(bound, trained),
@@ -43,7 +43,7 @@ def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: st
         "checkpoint": checkpoint.digest,
         "weights": "average" if bound.recipe.sampler in bound.recipe.emas else "last",
         "sparring": run.card.get("sparring"),
-        "data": {key: data.get(key) for key in ("name", "fingerprint", "images", "classes")},
+        "data": {key: data[key] for key in ("name", "fingerprint", "images", "classes")},
         "trained_on": facts.images,
         "begun_with": _begun_with(run),
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},

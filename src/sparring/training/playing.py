@@ -15,8 +15,9 @@ from sparring.engine.rounds import rounds
 from sparring.engine.rundir import Run
 from sparring.engine.signals import Stopped, StopRequest, interrupting, listening
 from sparring.errors import DiskError, DivergedError, Interrupted, SparringError, UsageError
-from sparring.evaluation import evaluate, sentence
+from sparring.evaluation import evaluate
 from sparring.game import ImageGame
+from sparring.metrics.wording import sentence
 from sparring.recipe import Recipe
 from sparring.report import write_report
 from sparring.schedule import images_of

@@ -28,7 +28,7 @@ from sparring.engine.pace import affordable, measure_pace
 from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
-from sparring.engine.translator import exhibited, side_by_side
+from sparring.engine.translator import exhibited, interleaved
 from sparring.errors import DataError, FileUnusableError, ShapeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
@@ -109,7 +109,7 @@ class Session:
             images, labels = self.exhibits
             device = self.devices.device
             columns = exhibited(game, shown, images.to(device), None if labels is None else labels.to(device))
-            return side_by_side(tuple(columns.values())), 2 * len(columns)
+            return interleaved(tuple(columns.values())), 2 * len(columns)
         generator = TrainedGenerator(self.state.players[recipe.sampler].shown(standing=_STANDING))
         return generator.sample(8 * generator.columns), generator.columns
 
@@ -141,7 +141,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         f"minutes at {1 / pace.seconds_per_image:.0f} images/s on {devices.threads} "
         f"thread{'s' * (devices.threads > 1)}, then its score (--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{_slug(dataset.name)}-{slug(recipe.name)}")
+    run = Run(out) if out is not None else _free_run(f"{_plain_name(dataset.name)}-{slug(recipe.name)}")
     run.trust = foreign_modules(recipe)
     name = Path(sys.argv[0]).name  # __main__.py for `python -m sparring`
     card = {
@@ -257,7 +257,7 @@ def _free_run(name: str) -> Run:
     return Run(next(path for path in candidates if not path.exists()))
 
 
-def _slug(name: str) -> str:
+def _plain_name(name: str) -> str:
     """A name that any file system takes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
 

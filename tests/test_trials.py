@@ -24,7 +24,7 @@ from sparring.engine.state import State
 from sparring.errors import DataError, DiskError, Interrupted, SparringError, UsageError
 from sparring.recipe import BoundRecipe
 from sparring.recipes import gan
-from sparring.trials import Journal, cautions_said, check, play, side_by_side
+from sparring.trials import Journal, cautions_said, play, require_trials, side_by_side
 
 STUB = """
 import pathlib, signal, sys, time
@@ -217,7 +217,7 @@ def poisoned(devices: Devices) -> tuple[BoundRecipe, Loader, State]:
 
 def test_a_seed_is_played_once() -> None:
     with pytest.raises(UsageError, match="name each only once"):
-        check(["gan"], seeds=[0, 1, 0], jobs=1, threads=1)
+        require_trials(["gan"], seeds=[0, 1, 0], jobs=1, threads=1)
 
 
 def test_a_child_that_is_killed_is_said_to_be(stub: Path) -> None:

@@ -41,7 +41,7 @@ from sparring.pictures import grid, png
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import images_of
-from sparring.trials import Journal, check, play, side_by_side, slug, unfinished
+from sparring.trials import Journal, play, require_trials, side_by_side, slug, unfinished
 
 __all__ = ["Comparison", "Difference", "Setting", "as_markdown", "compare"]
 
@@ -135,7 +135,7 @@ def compare(
     images = None if setting.images is None else images_of(setting.images)
     setting = replace(setting, size=sides_of(setting.size), images=images)
     seeds = [int(seed) for seed in seeds]
-    check(recipes, seeds=seeds, jobs=jobs, threads=threads)
+    require_trials(recipes, seeds=seeds, jobs=jobs, threads=threads)
     if setting.minutes is not None and not 0 < setting.minutes <= 1e6:
         raise UsageError(f"{setting.minutes} minutes cannot be; give a number above 0, for example 0.5")
     if (setting.images is None) == (setting.minutes is None):

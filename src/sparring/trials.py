@@ -31,7 +31,7 @@ from sparring.recipe import BoundRecipe, RecipeWarning
 from sparring.recipe_file import identity
 from sparring.recipes.spelling import recipe_named
 
-__all__ = ["Journal", "cautions_said", "check", "play", "side_by_side", "slug", "unfinished"]
+__all__ = ["Journal", "cautions_said", "play", "require_trials", "side_by_side", "slug", "unfinished"]
 
 _SECONDS_BETWEEN_SAVES = 60
 _UNFINISHED = "unfinished"
@@ -148,7 +148,7 @@ class Journal:
                 (self.folder / _UNFINISHED).rmdir()
 
 
-def check(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: int) -> None:
+def require_trials(recipes: Sequence[str], *, seeds: Sequence[int], jobs: int, threads: int) -> None:
     """Refuse what cannot be meant before anything is trained: unknown recipes, what is repeated, numbers below 1."""
     for word in recipes:
         recipe_named(word)

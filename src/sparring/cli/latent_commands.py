@@ -162,7 +162,7 @@ def directions(
     out
         The picture, a PNG.
     """
-    from sparring.latent.directions import factorised, principal, walk, walk_checked
+    from sparring.latent.directions import factorised, principal, require_walk, walk
     from sparring.latent.mix import layers_named, write_table
     from sparring.pictures import require_png
     from sparring.share.load import load
@@ -171,8 +171,8 @@ def directions(
     generator = load(run, trust=trust)
     chosen = None if layers is None else layers_named(layers)
     wanted = _one_class(classes, generator.names)
-    walk_checked(steps, reach)
-    generator.check(truncation)
+    require_walk(steps, reach)
+    generator.require_truncation(truncation)
     generator.labels(1, seed, classes=wanted)
     found = principal(generator, n, classes=wanted) if method == "pca" else factorised(generator, n, layers=chosen)
     images = walk(

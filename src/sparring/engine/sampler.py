@@ -152,10 +152,10 @@ class TrainedGenerator:
         the generator has styles; otherwise it cuts normal z off at so many deviations (see `chance.truncated`). Raises
         UsageError for a truncation that is not above 0, or of z that is not normal.
         """
-        self.check(truncation)
+        self.require_truncation(truncation)
         return render(self.network, z, self.labels(len(z), classes=labels), truncation=truncation, batch=batch)
 
-    def check(self, truncation: float | None) -> None:
+    def require_truncation(self, truncation: float | None) -> None:
         """Raise UsageError for a truncation that cannot be."""
         if truncation is not None and not 0 < truncation < math.inf:
             raise UsageError(f"a truncation of {truncation} cannot be; give a number above 0, such as 0.5")

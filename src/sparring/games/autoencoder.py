@@ -16,7 +16,7 @@ from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
 from sparring.games.terms import terms_named
-from sparring.games.verdicts import noted, opposed, require_unpaired
+from sparring.games.verdicts import note_verdicts, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -123,7 +123,7 @@ class AutoencoderGame:
         with torch.no_grad():
             made = codec.image_of(codec.codes_of(images))  # not `codec(images)`, which moves the quantiser's averages
         on_real, on_fake = judge(images), judge(made)
-        noted(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
+        note_verdicts(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
         loss = opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean)
         return {"adversarial": loss.mean()}
 

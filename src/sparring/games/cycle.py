@@ -16,7 +16,7 @@ from sparring.fitting import Shape
 from sparring.game import Batch, Context, Task
 from sparring.games.pool import Pool
 from sparring.games.terms import terms_named
-from sparring.games.verdicts import noted, opposed, require_unpaired
+from sparring.games.verdicts import note_verdicts, opposed, require_unpaired
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -132,7 +132,7 @@ class CycleGame:
             on_real, on_fake = judge(real[name]), judge(shown)
             values.append(opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean).mean())
             verdicts.append((on_real.per_image.detach(), on_fake.per_image.detach()))
-        noted(ctx, self.loss, *(torch.cat(side) for side in zip(*verdicts, strict=True)))
+        note_verdicts(ctx, self.loss, *(torch.cat(side) for side in zip(*verdicts, strict=True)))
         return {"adversarial": torch.stack(values).sum()}
 
     def _made(self, batch: Batch, ctx: Context) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -18,7 +18,7 @@ from sparring.game import Batch, Context, Task
 from sparring.games.eyes import Eyes
 from sparring.games.questions import Question
 from sparring.games.terms import terms_named
-from sparring.games.verdicts import noted, opposed
+from sparring.games.verdicts import note_verdicts, opposed
 from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
 from sparring.objectives.distances import absolute
@@ -113,7 +113,7 @@ class PairedGame:
         real = wanted.detach().requires_grad_("real" in differentiated)
         fake = made.detach().requires_grad_("fake" in differentiated)
         on_real, on_fake = self._verdict(ctx, given, real), self._verdict(ctx, given, fake)
-        noted(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
+        note_verdicts(ctx, self.loss, on_real.per_image.detach(), on_fake.per_image.detach())
         loss = opposed(self.loss, self.loss.discriminator, on_real.logits, on_fake.logits, ctx.mean)
         values = {"adversarial": loss.mean()}
         return values | self._penalties(turn, batch, ctx, (given, real, fake), on_real, on_fake)

@@ -16,7 +16,7 @@ from sparring.fitting import Shape
 from sparring.game import Batch, Context
 from sparring.games.lookahead import Ahead, Judge, look_ahead
 from sparring.games.terms import terms_named
-from sparring.games.verdicts import noted, opposed
+from sparring.games.verdicts import note_verdicts, opposed
 from sparring.networks.growing import grow, seen_at
 from sparring.networks.layers import StyleBased, Verdict, pyramid
 from sparring.networks.modifiers import MinibatchDeviation, MinibatchDiscrimination
@@ -342,7 +342,7 @@ class _Play:
     def _note(self, real: Tensor, fake: Tensor) -> None:
         """What D thinks, and the augmentation's strength."""
         loss, ctx, augment, state = self.game.loss, self.ctx, self.game.augment, self.game._state
-        noted(ctx, loss, real, fake)
+        note_verdicts(ctx, loss, real, fake)
         if augment is not None:
             if loss.boundary is not None:
                 sign = ctx.mean((real - loss.boundary).sign())

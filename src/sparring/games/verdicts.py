@@ -10,7 +10,7 @@ from sparring.errors import UsageError
 from sparring.game import Context
 from sparring.objectives.losses import AdversarialLoss, share_right
 
-__all__ = ["noted", "opposed", "require_unpaired"]
+__all__ = ["note_verdicts", "opposed", "require_unpaired"]
 
 
 def opposed(
@@ -39,7 +39,7 @@ def require_unpaired(loss: AdversarialLoss) -> None:
         )
 
 
-def noted(ctx: Context, loss: AdversarialLoss, real: Tensor, fake: Tensor) -> None:
+def note_verdicts(ctx: Context, loss: AdversarialLoss, real: Tensor, fake: Tensor) -> None:
     """Mean logits, how often D is right, and probabilities where the loss is logistic, of one logit an image."""
     values = {"real_logit": real.mean(), "fake_logit": fake.mean(), "right": share_right(loss, real, fake)}
     if loss.logistic:

@@ -17,10 +17,10 @@ from torch.nn.utils.parametrize import is_parametrized
 from sparring.chance import latents
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
-from sparring.latent.mix import images_of, layers_checked
+from sparring.latent.mix import images_of, require_layers
 from sparring.latent.slopes import require_slopes
 
-__all__ = ["Directions", "factorised", "principal", "walk", "walk_checked"]
+__all__ = ["Directions", "factorised", "principal", "walk", "require_walk"]
 
 _NOTHING = 1e-10  # of the largest eigenvalue, the square of what float32 leaves of nothing
 
@@ -73,7 +73,7 @@ def factorised(generator: TrainedGenerator, k: int = 6, *, layers: Sequence[int]
     labels = generator.labels(len(z))
     if generator.style_layers:
         network = generator.network
-        chosen = layers_checked(generator, range(network.layers_in_use) if layers is None else layers)
+        chosen = require_layers(generator, range(network.layers_in_use) if layers is None else layers)
         with torch.inference_mode():
             matrix = torch.cat([network.style_weights(layer) for layer in chosen]).cpu().double()
         at = _centred(_entering(generator, z, labels).double(), labels)
@@ -87,7 +87,7 @@ def factorised(generator: TrainedGenerator, k: int = 6, *, layers: Sequence[int]
     return _along(_largest(matrix.t() @ matrix, k)[1], at)
 
 
-def walk_checked(steps: int, reach: float) -> None:
+def require_walk(steps: int, reach: float) -> None:
     """Raise UsageError for steps and a reach that cannot be."""
     if not 2 <= steps <= 1000:
         raise UsageError(f"a row of {steps} images cannot be; give a number of steps from 2 to 1000")
@@ -111,8 +111,8 @@ def walk(
     From -`reach` to `reach` deviations; of styles at some `layers`, by default at all. Raises UsageError for a reach or
     steps that cannot be, and for what the generator does not have.
     """
-    walk_checked(steps, reach)
-    generator.check(truncation)
+    require_walk(steps, reach)
+    generator.require_truncation(truncation)
     z, label = generator.latents(1, seed), generator.labels(1, seed, classes=classes)
     shifts = torch.linspace(-reach, reach, steps)[:, None, None] * (directions.vectors * directions.deviations[:, None])
     rows = []
@@ -123,7 +123,7 @@ def walk(
             labels = None if label is None else label.expand(steps)
             rows.append(generator.images(z + moves, labels, truncation=truncation))
         return torch.stack(rows)
-    chosen = list(layers_checked(generator, range(generator.style_layers) if layers is None else layers))
+    chosen = list(require_layers(generator, range(generator.style_layers) if layers is None else layers))
     styles = generator.styles(z, label, truncation=truncation)
     with torch.inference_mode():
         for moves in shifts.to(styles.device).unbind(1):

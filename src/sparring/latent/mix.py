@@ -14,7 +14,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.pictures import grid, png, to_uint8
 
-__all__ = ["images_of", "layers_checked", "layers_named", "mix", "table", "write_table"]
+__all__ = ["images_of", "require_layers", "layers_named", "mix", "table", "write_table"]
 
 
 def mix(
@@ -37,8 +37,8 @@ def mix(
         raise UsageError("this generator has no styles to mix; train stylegan or stylegan2")
     if not rows or not columns or not layers:
         raise UsageError("a table needs seeds for rows and for columns, and layers; give some of each")
-    layers_checked(generator, layers)
-    generator.check(truncation)
+    require_layers(generator, layers)
+    generator.require_truncation(truncation)
     seeds = [*rows, *columns]
     labels = generator.labels(len(seeds), classes=generator.labels(1, seeds[0]) if classes is None else classes)
     z, network = torch.cat([generator.latents(1, seed) for seed in seeds]), generator.network
@@ -54,7 +54,7 @@ def mix(
     return torch.stack(found)
 
 
-def layers_checked(generator: TrainedGenerator, layers: Sequence[int]) -> Sequence[int]:
+def require_layers(generator: TrainedGenerator, layers: Sequence[int]) -> Sequence[int]:
     """The layers themselves; raises UsageError for one that the generator does not have."""
     count = generator.style_layers
     wrong = [layer for layer in layers if not 0 <= layer < count]

@@ -20,7 +20,7 @@ from sparring.names import choose
 from sparring.pictures import png
 from sparring.recipe import BoundRecipe, RecipeWarning
 from sparring.recipe_file import to_json
-from sparring.trials import Journal, check, side_by_side, slug, unfinished
+from sparring.trials import Journal, require_trials, side_by_side, slug, unfinished
 
 __all__ = ["protocol_of", "run_modes"]
 
@@ -46,7 +46,7 @@ def run_modes(
     pictures and unfinished trials alone. `jobs` trials run side by side, each on so many `threads`.
     """
     seeds, chosen = list(seeds), protocol_of(data, protocol, rounds)
-    check(recipes, seeds=seeds, jobs=jobs, threads=threads)
+    require_trials(recipes, seeds=seeds, jobs=jobs, threads=threads)
     if digits is not None and data != "stacked-mnist":
         raise UsageError(
             f"{data} is not made of digits, so {str(digits)!r} says nothing; recipes are named by --recipes"

@@ -25,7 +25,7 @@ from sparring.share.card import CARD, WEIGHTS, Trained, make_card, read_card
 from sparring.share.onnxfile import onnx_bytes
 from sparring.share.readme import readme
 from sparring.share.script import script
-from sparring.share.sheets import made_folder, sheet
+from sparring.share.sheets import make_folder, sheet
 from sparring.tensorfile import serialise
 
 __all__ = ["Target", "export", "translator_words", "write_export"]
@@ -83,7 +83,7 @@ def write_export(out: Path, card: dict[str, Any], files: dict[str, bytes]) -> Pa
     files[_README] = readme(card).encode()
     # The card first: from then on the folder is known as ours, and files that are not what it says are not used.
     files = {CARD: (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()} | files
-    made_folder(out)
+    make_folder(out)
     for name, content in files.items():
         write_durably(out / name, content)
     for name in before - files.keys():

@@ -10,7 +10,7 @@ from sparring.errors import DiskError
 from sparring.pictures import grid, png
 from sparring.share.standalone import sample_files
 
-__all__ = ["made_folder", "sheet", "write_samples"]
+__all__ = ["make_folder", "sheet", "write_samples"]
 
 _SHEET_IMAGES = 64
 
@@ -30,9 +30,9 @@ def write_samples(
     for byte. Raises UsageError if n < 1 and for classes and truncations that cannot be (see `TrainedGenerator.sample`),
     DiskError if the folder refuses.
     """
-    generator.check(truncation)  # before a folder is made
+    generator.require_truncation(truncation)  # before a folder is made
     labels = generator.labels(n, seed, classes=classes)
-    folder = made_folder(out)
+    folder = make_folder(out)
     written = []
     for name, content in sample_files(
         generator.network, n, seed=seed, labels=labels, truncation=truncation, source=generator.source
@@ -62,7 +62,7 @@ def sheet(
     return png(grid(generator.sample(n, seed=seed, classes=classes, truncation=truncation), columns=columns), words)
 
 
-def made_folder(path: str | Path) -> Path:
+def make_folder(path: str | Path) -> Path:
     """A folder that exists; raises DiskError if it cannot."""
     folder = Path(path)
     try:

@@ -14,7 +14,7 @@ from sparring.engine.checkpoint import write_durably
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import DataError, TooLargeError, UsageError
 from sparring.pictures import picture, png, require_png
-from sparring.share.sheets import made_folder
+from sparring.share.sheets import make_folder
 
 __all__ = ["Translated", "translate"]
 
@@ -57,7 +57,7 @@ def translate(
                 raise
             skipped.append(f"{path.name}: {error}")
             continue
-        made_folder(target.parent)
+        make_folder(target.parent)
         write_durably(target, png(picture(made), {"Software": "sparring", "seed": str(seed + place)}))
         written.append(target)
     if not written:

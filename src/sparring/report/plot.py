@@ -135,16 +135,21 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high]; with their doubles and fives where there are few, every other where many.
+    """Powers of ten within [low, high], every other where many; with doubles and fives where few, else round numbers.
 
-    >>> log_ticks(0.01, 10), log_ticks(0.4, 6)
-    ([0.01, 0.1, 1.0, 10.0], [0.5, 1.0, 2.0, 5.0])
+    >>> log_ticks(0.01, 10), log_ticks(0.4, 6), log_ticks(0.2, 30)
+    ([0.01, 0.1, 1.0, 10.0], [0.5, 1.0, 2.0, 5.0], [0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0])
+    >>> log_ticks(2.1, 4.8)
+    [2.5, 3.0, 3.5, 4.0, 4.5]
     """
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
-    factors = (1, 2, 5) if high <= 100 * low else (1,)
     stride = max(math.ceil((last - first) / 6), 1)
-    found = [float(f"{m}e{k}") for k in range(first, last + 1, stride) for m in factors]
-    return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    for factors in ((1,), (1, 2, 5)):
+        found = [float(f"{m}e{k}") for k in range(first, last + 1, stride) for m in factors]
+        inside = [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(inside) > 2:
+            return inside
+    return [tick for tick in ticks(low, high) if tick > 0]
 
 
 def decimate(points: Sequence[Point], limit: int = _POINTS) -> list[Point]:
@@ -167,8 +172,7 @@ def decimate(points: Sequence[Point], limit: int = _POINTS) -> list[Point]:
 def _steps(axis: Axis, low: float, high: float) -> list[float]:
     if axis == "share":
         return [0.0, 0.25, 0.5, 0.75, 1.0]
-    found = log_ticks(low, high) if axis == "log" else []
-    return found if len(found) > 2 else [tick for tick in ticks(low, high) if axis != "log" or tick > 0]
+    return log_ticks(low, high) if axis == "log" else ticks(low, high)
 
 
 def _words(chart: Chart, steps: Sequence[float]) -> list[str]:

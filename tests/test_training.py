@@ -87,6 +87,21 @@ def test_the_generator_is_that_of_the_newest_checkpoint(tmp_path: Path) -> None:
     assert watched.generator.source == f"gan {watched.checkpoint.digest}" != before.source
 
 
+def test_a_run_is_evaluated_by_one_generator_whatever_it_writes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, read = trained(tmp_path / "run"), Run.generator_at
+    asked: list[str] = []
+
+    def counted(run: Run) -> TrainedGenerator:
+        asked.append(run.checkpoint.digest)
+        return read(run, run.checkpoint)
+
+    monkeypatch.setattr(Run, "generator", property(counted))
+    sparring.evaluate(run, metrics="fid", n=64)
+    assert len(asked) == 1
+
+
 def test_home_is_where_one_types_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

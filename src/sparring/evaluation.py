@@ -85,9 +85,10 @@ def evaluate(
     if isinstance(subject, Dataset) and n is not None:
         raise UsageError("finished images are compared as many as there are; leave n out")
     reals = _reals(subject, data, labels)
-    if per_class or (not isinstance(subject, Dataset) and _classes(subject)):
-        reals = _named_alike(reals, _names(subject))
-    if per_class and (reals.labels is None or not _classes(subject)):
+    made = subject.generator if isinstance(subject, Run) else subject  # once: a run that goes on will have newer ones
+    if per_class or (not isinstance(made, Dataset) and made.classes):
+        reals = _named_alike(reals, _names(made))
+    if per_class and (reals.labels is None or not _classes(made)):
         raise UsageError("classes can be compared only where both the generator and the reals have them")
     if n is not None and not 2 <= n <= 10_000_000:
         raise UsageError(f"{n} generated images cannot be measured; ask for 2 or more")
@@ -99,18 +100,18 @@ def evaluate(
     place = find_device(device)
     if network is not None:
         network.module.to(place)
-        if isinstance(subject, Run | TrainedGenerator):
-            _generator(subject).network.to(place)
-    if per_class and n is not None and n < 3 * _classes(subject):
-        raise UsageError(f"{n} images are too few for {_classes(subject)} classes; generate {3 * _classes(subject)}")
+        if isinstance(made, TrainedGenerator):
+            made.network.to(place)
+    if per_class and n is not None and n < 3 * _classes(made):
+        raise UsageError(f"{n} images are too few for {_classes(made)} classes; generate {3 * _classes(made)}")
     n = n or (_MANY if network is None or network.dimension <= 128 else _FEW)
     wish = _Wish(n, seed, per_class, truncation)
-    fakes = _fakes(subject, wish, reals)
+    fakes = _fakes(made, wish, reals)
     protocol = {**_protocol_of_both(network, reals.images, fakes.images), **reals.origin, **fakes.origin}
     seen = _look(network, reals.images), _look(network, fakes.images)
     if not per_class:
         return _measure(chosen, *seen, protocol, seed)
-    return _measure_classes(chosen, (seen[0], reals.labels), (seen[1], fakes.labels), protocol, seed, _names(subject))
+    return _measure_classes(chosen, (seen[0], reals.labels), (seen[1], fakes.labels), protocol, seed, _names(made))
 
 
 def _measure_answers(
@@ -280,23 +281,23 @@ def _size_of(subject: Subject) -> tuple[int, int] | None:
     return None if (height, width) == (1, 1) else (height, width)
 
 
-def _fakes(subject: Subject, wish: _Wish, reals: _Images) -> _Images:
+def _fakes(made: TrainedGenerator | Dataset, wish: _Wish, reals: _Images) -> _Images:
     """The generated images; of a generator with classes, with the labels that were asked for."""
-    if isinstance(subject, Dataset):
+    if isinstance(made, Dataset):
         if wish.truncation is not None:
             raise UsageError("only a generator can be truncated, not finished images; leave truncation out")
-        part = {"fakes": f"{_MOST:,} of {len(subject):,}"} if len(subject) > _MOST else {}
-        return replace(_all(subject, ""), origin=part)
-    trained, origin, labels = _generator(subject), {}, None
-    if trained.classes and wish.per_class:
-        labels = in_turn(wish.n, wish.seed, trained.classes)
+        part = {"fakes": f"{_MOST:,} of {len(made):,}"} if len(made) > _MOST else {}
+        return replace(_all(made, ""), origin=part)
+    origin, labels = {}, None
+    if made.classes and wish.per_class:
+        labels = in_turn(wish.n, wish.seed, made.classes)
         origin = {"asked": "each class equally often"}
-    elif trained.classes:
-        labels, said = _asked(trained.classes, wish, reals.labels)
+    elif made.classes:
+        labels, said = _asked(made.classes, wish, reals.labels)
         origin = {"asked": said}
     if wish.truncation is not None:
         origin["truncation"] = f"{wish.truncation:g}"
-    images = trained.images(trained.latents(wish.n, wish.seed), labels, truncation=wish.truncation)
+    images = made.images(made.latents(wish.n, wish.seed), labels, truncation=wish.truncation)
     return _Images(images, labels, (), origin)
 
 
@@ -311,18 +312,14 @@ def _asked(classes: int, wish: _Wish, real_labels: Tensor | None) -> tuple[Tenso
     return torch.searchsorted(ends, shares, right=True).clamp(max=classes - 1), "as often as among the reals"
 
 
-def _generator(subject: Run | TrainedGenerator) -> TrainedGenerator:
-    return subject.generator if isinstance(subject, Run) else subject
+def _classes(made: TrainedGenerator | Dataset) -> int:
+    """How many classes generated images can be told apart by."""
+    return len(made.classes) if isinstance(made, Dataset) else made.classes
 
 
-def _classes(subject: Subject) -> int:
-    """How many classes a subject's images can be told apart by."""
-    return len(subject.classes) if isinstance(subject, Dataset) else _generator(subject).classes
-
-
-def _names(subject: Subject) -> Sequence[str]:
-    """The names of a subject's classes."""
-    return subject.classes if isinstance(subject, Dataset) else _generator(subject).names
+def _names(made: TrainedGenerator | Dataset) -> Sequence[str]:
+    """The names of the classes of generated images."""
+    return made.classes if isinstance(made, Dataset) else made.names
 
 
 def _all(dataset: Dataset, split: str) -> _Images:

@@ -14,7 +14,6 @@ from sparring.names import choose
 from sparring.networks.equalised import EqualConv, EqualLinear
 from sparring.networks.growing import Growing
 from sparring.networks.modifiers import spectral_norm
-from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.weights import orthogonal
 from sparring.schedule import ends
 
@@ -60,8 +59,7 @@ def _refuse_names(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
 
 def _refuse_penalties(recipe: Recipe, game: Game) -> None:
     """Penalties are for a player's turn and the game's logits, and differentiate what the game has."""
-    loss = recipe.game_arguments.get("loss")
-    anywhere = isinstance(loss, AdversarialLoss) and loss.boundary is None
+    anywhere = recipe.loss is not None and recipe.loss.boundary is None
     for turn in recipe.turns:
         for penalty in turn.penalties:
             if not game.differentiable:

@@ -21,6 +21,7 @@ from sparring.chance import without_memory
 from sparring.data.options import Reading
 from sparring.errors import UsageError
 from sparring.fitting import Facts, Shape, derived, fit, fitted
+from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import PenaltyFunction
 from sparring.schedule import Schedule, ends
 
@@ -243,6 +244,12 @@ class Recipe:
     def game_arguments(self) -> Mapping[str, Any]:
         """The arguments that the game is made with, by name."""
         return self.game.keywords if isinstance(self.game, functools.partial) else {}
+
+    @property
+    def loss(self) -> AdversarialLoss | None:
+        """The adversarial loss that the game is made with, where it has one."""
+        loss = self.game_arguments.get("loss")
+        return loss if isinstance(loss, AdversarialLoss) else None
 
     @property
     def of_images(self) -> bool:

@@ -171,8 +171,7 @@ def augment(recipe: Recipe, word: str) -> Recipe:
         return recipe.playing(augment=Augmentation(diffaugment, _number("augment", number) if number else 1.0))
     if number:
         return recipe.playing(augment=Augmentation(ada, _number("augment", number)))
-    chosen = recipe.game_arguments.get("loss")
-    adaptive = isinstance(chosen, AdversarialLoss) and chosen.boundary is not None
+    adaptive = recipe.loss is not None and recipe.loss.boundary is not None
     strength = fitted(_follower) if adaptive else fitted(_rising)
     return recipe.playing(augment=Augmentation(ada, strength))
 

@@ -17,7 +17,6 @@ from markupsafe import Markup
 
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.rundir import Run
-from sparring.objectives.losses import AdversarialLoss
 from sparring.recipe import BoundRecipe
 from sparring.report import description
 from sparring.report.charts import charts, score_name, scores_of, table
@@ -72,8 +71,8 @@ def _page(run: Run, standing: Standing | None) -> str:
     moving = film(run)
     moments = [frame.seen for frame in moving.frames]
     style, script = _asset("page.css"), _asset("page.js")
-    loss = bound.recipe.game_arguments.get("loss")
-    made = charts(measured, ranked=isinstance(loss, AdversarialLoss) and loss.boundary is None)
+    loss = bound.recipe.loss
+    made = charts(measured, ranked=loss is not None and loss.boundary is None)
     failure = _failure(records) if standing != "training" else None
     return (
         _templates()
@@ -88,7 +87,7 @@ def _page(run: Run, standing: Standing | None) -> str:
             failure=failure,
             written=time.strftime("%Y-%m-%d %H:%M"),
             share=min(seen / max(bound.facts.budget, 1), 1.0),
-            tiles=[*_score_tiles(measured), *_tiles(bound, seen, measured)],
+            tiles=[*_score_tiles(measured, seen), *_tiles(bound, seen, measured)],
             protocols=_protocols(measured),
             film=moving,
             moments=_moments(moving, measured, bound.facts.budget),
@@ -187,9 +186,9 @@ def _last_scores(records: Sequence[Mapping[str, Any]]) -> tuple[int, list[Mappin
     return next(((r["seen"], found) for r in reversed(records) if (found := scores_of(r))), (0, []))
 
 
-def _score_tiles(records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
+def _score_tiles(records: Sequence[Mapping[str, Any]], seen: int) -> list[_Tile]:
     """The newest scores, each with its interval, and by which features, of which images and when it was taken."""
-    tiles, newest = [], max((r["seen"] for r in records), default=0)
+    tiles = []
     at, scores = _last_scores(records)
     for score in scores:
         value, low, high = (finite(score.get(key)) for key in ("value", "low", "high"))
@@ -201,7 +200,7 @@ def _score_tiles(records: Sequence[Mapping[str, Any]]) -> list[_Tile]:
         told = protocol if isinstance(protocol, Mapping) else {}
         sight = f"by {told['features']}" if "features" in told else ""
         split = str(told.get("split", ""))
-        when = f"at {compact(at)} images" if at < newest else ""
+        when = f"at {compact(at)} images" if at < seen else ""
         remark = ", ".join(filter(None, [interval, better, sight, split, when]))
         tiles.append(_Tile(score_name(score), short(value), remark))
     return tiles

@@ -22,7 +22,7 @@ from torch import Tensor
 from sparring.errors import DiskError, FileUnusableError
 from sparring.tensorfile import read_safetensors, serialise
 
-__all__ = ["Checkpoint", "checkpoints", "newest", "read", "save", "sweep", "under", "write_durably"]
+__all__ = ["Checkpoint", "checkpoints", "newest", "read", "save", "sweep", "under", "write_durably", "writing"]
 
 FORMAT = 1
 KEEP = 3
@@ -120,7 +120,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     temporary = path.parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        with _naming(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             descriptor = os.open(temporary, flags, 0o644)
@@ -169,8 +169,8 @@ def _prune(folder: Path, saved: Path) -> None:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turn the system's refusals into one sentence."""
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write a file into one sentence: raises DiskError."""
     try:
         yield
     except OSError as error:

@@ -14,7 +14,7 @@ from typing import Any, final
 import filelock
 from torch import Tensor
 
-from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, under, write_durably
+from sparring.engine.checkpoint import Checkpoint, newest, read, sweep, under, write_durably, writing
 from sparring.engine.sampler import TrainedGenerator, class_names, settled, trained_network
 from sparring.engine.state import State
 from sparring.engine.translator import TrainedTranslator
@@ -211,14 +211,10 @@ class Run:
     def append(self, record: Mapping[str, Any]) -> None:
         """One line for the log, flushed; a line torn by a kill stays alone on its own."""
         path = self.path / "log.jsonl"
-        try:
-            with path.open("ab+") as file:
-                if file.tell() and not _ends_a_line(file):
-                    file.write(b"\n")
-                file.write((json.dumps(record) + "\n").encode())
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DiskError(f"{path} could not be written ({reason}); free some space, or mend its folder") from error
+        with writing(path), path.open("ab+") as file:
+            if file.tell() and not _ends_a_line(file):
+                file.write(b"\n")
+            file.write((json.dumps(record) + "\n").encode())
 
     def keep_grid(self, seen: int, images: Any, *, columns: int = 8, reach: float | None = None) -> Path:
         """Write the sample grid of a moment; of points, in a window of half-width `reach`."""

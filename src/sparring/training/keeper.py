@@ -107,11 +107,11 @@ class Keeper:
         record = {**session.state.scalars(), "recipe": session.identity}
 
         def write() -> None:
-            self._require_run()
             save(session.run.path / "checkpoints", session.state.tensors(), record)
             self._failures, self._saved, self._last_checkpoint = 0, session.state.seen, time.perf_counter()
 
         if last or self._failures == _PATIENCE - 1:
+            self._require_run()
             write()
             return
         self._failures += 1  # unless it is written

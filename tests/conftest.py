@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.chance import draw
 from sparring.cli import main
@@ -35,6 +35,19 @@ class Noise:
 
     def images(self, indices: Tensor) -> Tensor:
         return self.pixels[indices]
+
+
+class Point(nn.Module):
+    """Points around a place on the diagonal, by default the origin and a twentieth as wide as z."""
+
+    z_dim, z_kind = 2, "normal"
+
+    def __init__(self, width: float = 0.05, at: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.at = nn.Parameter(torch.tensor(width)), at
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (self.weight * z + self.at)[:, :, None, None]
 
 
 def noise_loader(

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from conftest import played_here
+from conftest import Point, played_here
 from sparring import comparison
 from sparring.comparison import Comparison, Difference, Setting, _differences, _scores, as_markdown, compare
 from sparring.data.loader import Loader
@@ -274,21 +274,8 @@ def test_images_in_a_folder_named_like_points_are_images(tmp_path: Path, monkeyp
     assert list(found.trials[0]["values"]) == ["fid", "kid"]
 
 
-class Far(nn.Module):
-    """Points that are near nothing."""
-
-    z_dim, z_kind = 2, "normal"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return (z * 0 + 99 + self.weight)[:, :, None, None]
-
-
 def test_nothing_near_a_mode_is_as_bad_as_a_single_mode() -> None:
-    found = _scores(TrainedGenerator(Far()), MIXTURES["ring8"], torch.zeros(1), None, Setting())
+    found = _scores(TrainedGenerator(Point(at=99.0)), MIXTURES["ring8"], torch.zeros(1), None, Setting())
     assert found == {"modes": 0.0, "near": 0.0, "KL": math.log(8)}
 
 

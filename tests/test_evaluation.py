@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from conftest import Point
 from sparring.chance import latents
 from sparring.data import open_data
 from sparring.engine.sampler import TrainedGenerator
@@ -32,19 +33,6 @@ class Blobs(nn.Module):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         place = torch.stack([10.0 * labels, 7.0 * (labels == 2)], 1)
         return (z + place)[:, :, None, None]
-
-
-class Point(nn.Module):
-    """Points around the origin, a twentieth as wide as z."""
-
-    z_dim, z_kind = 2, "normal"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(0.05))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return (self.weight * z)[:, :, None, None]
 
 
 class Greys(nn.Module):

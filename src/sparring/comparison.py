@@ -150,7 +150,7 @@ def compare(
     if place is not None and setting.data in POINT_SETS and place.resolve() == Path(setting.data).resolve():
         raise UsageError(f"{place} would be taken for the data of that name; choose another folder")
     journal = Journal(folder, "comparison.jsonl")
-    shared = asdict(setting) | {"size": list(sides_of(setting.size) or ()) or None}
+    shared = json.loads(json.dumps(asdict(setting)))
     earlier = [t for t in journal.open() if t.get("setting") == shared and t["recipe"] in recipes]
     held = {word: _opened(setting, recipe_named(word)).fingerprint for word in {t["recipe"] for t in earlier}}
     done = {(t["recipe"], t["seed"]): t for t in earlier if t.get("data", held[t["recipe"]]) == held[t["recipe"]]}

@@ -20,7 +20,7 @@ from sparring.errors import UsageError
 from sparring.latent.mix import images_of, require_layers
 from sparring.latent.slopes import require_slopes
 
-__all__ = ["Directions", "factorised", "principal", "walk", "require_walk"]
+__all__ = ["Directions", "factorised", "principal", "require_walk", "walk"]
 
 _NOTHING = 1e-10  # of the largest eigenvalue, the square of what float32 leaves of nothing
 

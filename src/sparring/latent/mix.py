@@ -14,7 +14,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.pictures import grid, png, to_uint8
 
-__all__ = ["images_of", "require_layers", "layers_named", "mix", "table", "write_table"]
+__all__ = ["images_of", "layers_named", "mix", "require_layers", "table", "write_table"]
 
 
 def mix(

@@ -125,21 +125,21 @@ def commands(run: Run, seen: int, *, diverged: bool = False) -> list[Fact]:
     """
     path, budget = shlex.quote(str(run.path.absolute())), run.bound.facts.budget
     resume = f"sparring train --resume --out {path}"
-    longer = [("train to the end", resume)]
+    longer = ("train to the end", resume)
     if seen >= budget:
-        longer = [("train twice as long", f"{resume} --images {2 * seen}")]
-    longer = [] if diverged else longer
+        longer = "train twice as long", f"{resume} --images {2 * seen}"
+    further = [] if diverged else [longer]
     if run.bound.recipe.of_images:
         said = [
             ("use it on images of yours", f"sparring translate {path} photos/ made/"),
-            *longer,
+            *further,
             ("measure it", f"sparring evaluate {path}"),
             ("take it along", f"sparring export {path} --to safetensors"),
         ]
     else:
         said = [
             ("draw 64 new samples", f"sparring sample {path} -n 64 --seed 64 --out samples"),
-            *longer,
+            *further,
             ("measure it", f"sparring evaluate {path}"),
             ("walk between samples", f"sparring interpolate {path} --seeds 1,2,3 --film walk.gif"),
             ("take the generator along", f"sparring export {path} --to safetensors"),

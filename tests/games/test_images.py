@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from image_games import Drawn, Patches, noise, played
+from sparring import recipes
 from sparring.chance import generator
 from sparring.errors import ShapeError, UsageError
 from sparring.games.cycle import CycleGame
@@ -19,7 +21,7 @@ from sparring.games.views import Pieces
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import hinge, least_squares, non_saturating, relativistic_average
 from sparring.objectives.penalties import consistency, drift, r1, r2
-from sparring.recipe import Penalty, Term, Turn
+from sparring.recipe import Penalty, Recipe, Term, Turn
 
 
 class Scale(nn.Module):
@@ -163,6 +165,28 @@ def test_there_and_back_by_hand() -> None:
     assert values["adversarial"].item() == pytest.approx((real + fake).item(), rel=1e-5)
     values, _ = played(game, Turn(("judge_a", "judge_b")), other, players)  # and a batch of their own afterwards
     assert values["adversarial"].item() != pytest.approx((real + fake).item(), rel=1e-3)
+
+
+def test_both_kinds_are_shown_in_pieces() -> None:
+    """Translators, pools and judges have the size of a piece; an image of a task is whole."""
+    pieces = Pieces(3)
+    game = CycleGame(translator=Scale, judge=Patches, loss=least_squares, pool=2, pieces=pieces)
+    players = game.build((1, 5, 6), 2)
+    images, labels = noise(4, 1, 5, 6), torch.tensor([0, 0, 1, 1])
+    batch = Drawn(images, labels)
+    values, _ = played(game, Turn(("a_to_b", "b_to_a"), (Term("identity"),)), batch, players)
+    shown = pieces(images, Drawn(images).z)
+    identity = (0.5 * shown[:2] - shown[:2]).abs().mean() + (0.5 * shown[2:] - shown[2:]).abs().mean()
+    assert values["identity"].item() == pytest.approx(identity.item(), rel=1e-6)
+    played(game, Turn(("judge_a", "judge_b")), batch, players)
+    torch.testing.assert_close(game.state["pool_b.images"], 0.5 * shown[:2])
+    assert game.task(images, labels).given.shape == (2, 1, 5, 6)
+
+
+@pytest.mark.parametrize("recipe", [recipes.pix2pix, recipes.cyclegan])
+def test_jitter_stretches_what_is_shown(recipe: Callable[..., Recipe]) -> None:
+    assert recipe().game().pieces == Pieces()  # type: ignore[attr-defined]
+    assert recipe(jitter=1.117).game().pieces == Pieces(stretch=1.117)  # type: ignore[attr-defined]
 
 
 def test_each_judge_has_a_pool_of_its_own_kind() -> None:

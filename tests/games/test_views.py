@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from sparring import recipes
 from sparring.errors import ShapeError, UsageError
@@ -74,9 +75,33 @@ def test_others_are_only_turned_upside_down() -> None:
     assert 20 < upside.sum() < 80
 
 
+def test_stretched_images_keep_their_size_and_show_a_piece() -> None:
+    """Half again as large, by a closed form: Keys' bicubic interpolation keeps what is linear, but for the borders."""
+    ramp = torch.linspace(-0.5, 0.5, 12).expand(2, 3, 8, 12)
+    shown = Pieces(stretch=1.5)(ramp, always(0.0, 0.0))
+    assert shown.shape == ramp.shape
+    middle = ((torch.arange(18) + 0.5) / 1.5 - 0.5)[3:15] / 11 - 0.5  # half-pixel centres; 3 of the 6 columns too many
+    torch.testing.assert_close(shown[0, 0, 0], middle.float())
+    image = random(4)(1, 3 * 8 * 12, "uniform").view(1, 3, 8, 12)
+    larger = interpolate(image, size=(12, 18), mode="bicubic", antialias=True).clamp(-1, 1)
+    assert torch.equal(Pieces(stretch=1.5)(image, always(-1.0, 1.0)), larger[:, :, :8, 6:])
+    assert torch.equal(Pieces(5, stretch=1.5)(image, always(-1.0, 1.0)), larger[:, :, :5, 13:])
+    assert Pieces(stretch=1.5).shape((3, 8, 12)) == (3, 8, 12)
+
+
+def test_the_jitter_of_pairs_cuts_both_alike() -> None:
+    image = random(5)(4, 64, "uniform").view(4, 1, 8, 8)
+    first, second = Pieces(stretch=1.25)(torch.cat([image, -image], 1), random(6)).chunk(2, 1)
+    assert torch.equal(first, -second)
+    assert first.abs().max() <= 1
+
+
 def test_what_cannot_be_cut_is_said() -> None:
     with pytest.raises(UsageError, match=r"a piece of -1 pixels cannot be; give a positive number"):
         Pieces(-1)
+    for jitter in (0.5, 5.0, float("nan")):
+        with pytest.raises(UsageError, match=r"times cannot be; give a number from 1 \(as they are\) to 4"):
+            recipes.cyclegan(jitter=jitter)
     with pytest.raises(ShapeError, match=r"images of 16x32 hold no piece of 24x24; give larger images"):
         Pieces(24).shape((3, 16, 32))
     with pytest.raises(UsageError, match=r"crop 18 is no multiple of scale 4; give 16 or 20"):

@@ -17,6 +17,7 @@ from sparring.game import Batch, Context, Task
 from sparring.games.pool import Pool
 from sparring.games.terms import terms_named
 from sparring.games.verdicts import note_verdicts, opposed, require_unpaired
+from sparring.games.views import Pieces
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -24,6 +25,7 @@ from sparring.recipe import Turn
 
 __all__ = ["CycleGame"]
 
+_WHOLE = Pieces()
 _TRANSLATORS, _JUDGES = ("a_to_b", "b_to_a"), ("judge_a", "judge_b")
 _TERMS = {_TRANSLATORS: {"adversarial", "cycle", "identity"}, _JUDGES: {"adversarial"}}
 
@@ -35,7 +37,8 @@ class CycleGame:
     Reals have two classes, A and B, and a batch has equally many of each. A turn of both translators has the terms
     `adversarial`, `cycle` and `identity`, each the sum of both directions; a turn of both judges compares reals with
     fakes that come out of a pool of the last `pool` ones (Shrivastava et al. 2017), which is saved with the run. In a
-    round whose translators move first, judges see the reals and fakes of that turn, as the authors' do.
+    round whose translators move first, judges see the reals and fakes of that turn, as the authors' do. Turns are about
+    the `pieces` of reals that they are shown.
     """
 
     differentiable: frozenset[Leaf] = frozenset()
@@ -48,8 +51,10 @@ class CycleGame:
         loss: AdversarialLoss,
         pool: int = 50,
         direction: Literal["AtoB", "BtoA"] = "AtoB",
+        pieces: Pieces = _WHOLE,
     ) -> None:
         self.translator, self.judge, self.loss, self.direction = translator, judge, loss, direction
+        self.pieces = pieces
         require_unpaired(loss)
         if direction not in ("AtoB", "BtoA"):
             raise UsageError(f"direction {direction!r} cannot be; give AtoB or BtoA")
@@ -67,6 +72,7 @@ class CycleGame:
             raise UsageError(
                 f"this recipe needs images of two kinds, and the data have {has}; give two folders, A and B"
             )
+        shape = self.pieces.shape(shape)
         self._pools = {name: Pool(self.pool, shape) for name in ("a", "b")}
         self._state = {f"pool_{name}.{k}": t for name, pool in self._pools.items() for k, t in pool.begin().items()}
         players = {name: self.translator(shape) for name in _TRANSLATORS}
@@ -99,7 +105,7 @@ class CycleGame:
 
     def _translate(self, named: set[str], batch: Batch, ctx: Context) -> dict[str, Tensor]:
         """There and back again, from both sides (Zhu et al. 2017, eq. 3)."""
-        real = _sides(batch.real, batch.labels, equal=True)
+        real = _sides(self.pieces(batch.real, batch.z), batch.labels, equal=True)
         to_b, to_a = ctx.players["a_to_b"], ctx.players["b_to_a"]
         fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
         self._kept = [kept for kept in self._kept if kept[0] == ctx.seen]  # no other round's: they are not saved
@@ -136,7 +142,7 @@ class CycleGame:
         return {"adversarial": torch.stack(values).sum()}
 
     def _made(self, batch: Batch, ctx: Context) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        real = _sides(batch.real, batch.labels, equal=True)
+        real = _sides(self.pieces(batch.real, batch.z), batch.labels, equal=True)
         with torch.no_grad():
             return real, {"a": ctx.players["b_to_a"](real["b"]), "b": ctx.players["a_to_b"](real["a"])}
 

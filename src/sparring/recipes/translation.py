@@ -8,6 +8,7 @@ from typing import Literal
 from sparring.games.cycle import CycleGame
 from sparring.games.paired import PairedGame
 from sparring.games.questions import Halves
+from sparring.games.views import Pieces
 from sparring.networks.johnson import ResNetTranslator
 from sparring.networks.patchgan import PatchDiscriminator
 from sparring.networks.unet import UNet
@@ -46,6 +47,7 @@ def pix2pix(
     layers: int = 3,
     direction: Direction = "AtoB",
     mirror: bool = True,
+    jitter: float = 1.0,
 ) -> Recipe:
     """pix2pix: a U-Net answers, a judge of patches sees question and answer, L1 keeps them near (Isola et al. 2017).
 
@@ -75,6 +77,9 @@ def pix2pix(
         AtoB makes the second image of a pair from the first, BtoA the first from the second.
     mirror
         Flip half of the pairs left to right.
+    jitter
+        How many times larger pairs are made, of which a random piece of their own size is shown, another every round.
+        The paper makes 286 pixels of 256, which is 1.117; 1 shows images as they are.
     """
     rates = Optim(rate=fitted(partial(kept_then_falling, rate=rate)), betas=(beta1, 0.999))
     judged = (Term("adversarial", 0.5),)
@@ -93,6 +98,7 @@ def pix2pix(
             discriminator=partial(PatchDiscriminator, width=width, layers=layers, norm=norm),
             loss=non_saturating,
             question=Halves(direction),
+            pieces=Pieces(stretch=jitter),
         ),
         turns=turns if adversarial else only,
         optims={"generator": rates, "discriminator": rates},
@@ -117,6 +123,7 @@ def cyclegan(
     residual: bool = False,
     direction: Direction = "AtoB",
     mirror: bool = True,
+    jitter: float = 1.0,
 ) -> Recipe:
     """CycleGAN: two translators whose way there and back is to change nothing, and two judges (Zhu et al. 2017).
 
@@ -150,6 +157,9 @@ def cyclegan(
         Which translator is the one that is kept, AtoB or BtoA; the other is in the run as well.
     mirror
         Flip half of the images left to right.
+    jitter
+        How many times larger images are made, of which a random piece of their own size is shown, another every round.
+        The paper makes 286 pixels of 256, which is 1.117; 1 shows images as they are.
     """
     rates = Optim(rate=fitted(partial(kept_then_falling, rate=rate)), betas=(beta1, 0.999))
     # The authors' code regresses G's fakes by (D - 1)^2, twice the half that the loss has here, and D by halves.
@@ -166,6 +176,7 @@ def cyclegan(
             loss=least_squares,
             pool=pool,
             direction=direction,
+            pieces=Pieces(stretch=jitter),
         ),
         turns=(Turn(("a_to_b", "b_to_a"), tuple(wishes)), Turn(("judge_a", "judge_b"))),
         optims=dict.fromkeys(("a_to_b", "b_to_a", "judge_a", "judge_b"), rates),

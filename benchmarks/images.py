@@ -2,22 +2,24 @@
 
     python benchmarks/images.py pairs RUN RUN_WITHOUT_JUDGE --test FOLDER --out docs/results/images/pix2pix
     python benchmarks/images.py sides RUN --test FOLDER --out docs/results/images/cyclegan
+    python benchmarks/images.py attainable --test FOLDER --out docs/results/images/cyclegan-attainable
     python benchmarks/images.py larger RUN --test FOLDER --out docs/results/images/esrgan
     python benchmarks/images.py codes VQGAN_RUN PRIOR_RUN DCGAN_RUN --out docs/results/images/vqgan
 
 `pairs` scores runs on other pairs. `sides` reads testA and testB, whose files pair up by name, and asks whether an
 image made of A's is nearer to its own counterpart than to the others, in lite0's features; untranslated images are the
-baseline, and those of trainB are as near as any could come in KID. `larger` shrinks photos, enlarges them by the run
-and by bicubic interpolation, and scores tiles of 96 pixels. `codes` counts codes over all images, and compares a prior
-with codes that are drawn for each place by themselves, and with another generator. Each writes results.json and a
-picture.
+baseline, and those of trainB are as near as any could come in KID. `attainable` does the same for a translator that
+plays no game and is trained on KID itself, from trainA to trainB: a bound and no method. `larger` shrinks photos,
+enlarges them by the run and by bicubic interpolation, and scores tiles of 96 pixels. `codes` counts codes over all
+images, and compares a prior with codes that are drawn for each place by themselves, and with another generator. Each
+writes results.json and a picture.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,14 @@ from sparring.data.folder import list_folder
 from sparring.data.layout import is_picture_name
 from sparring.data.single import read_picture
 from sparring.engine.rundir import Run
-from sparring.engine.translator import interleaved
+from sparring.engine.translator import TrainedTranslator, interleaved
 from sparring.evaluation import evaluate
 from sparring.features import FeatureNetwork, load
 from sparring.games.questions import shrunken
 from sparring.metrics import Score, metric_named
 from sparring.metrics.fidelity import fidelities, scored
 from sparring.metrics.intervals import mean_interval
+from sparring.networks.johnson import ResNetTranslator
 from sparring.pictures import grid, scaled, to_uint8
 from sparring.share.load import load_translator
 
@@ -64,20 +67,69 @@ def pairs(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
 
 def sides(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
     """A run against leaving images as they are."""
-    run, eyes = Run(arguments.runs[0]), load("lite0")
-    size = run.bound.facts.shape[1:]
-    a, b, others = (
-        data.images(torch.arange(len(data)))
-        for data in (open_data(arguments.test / name, size=(size[0], size[1])) for name in ("testA", "testB", "trainB"))
-    )
-    made = run.translator().translate(a)
-    kid, seen = metric_named("kid"), eyes.features(b)
-    rows: dict[str, Any] = {"others of B": {"kid": _plain(kid.measure(seen, eyes.features(others))[0])}}
-    for name, images in (("untranslated", a), (arguments.runs[0].name, made)):
-        rows[name] = {"kid": _plain(kid.measure(seen, eyes.features(images))[0]), **_retrieved(eyes, images, b)}
-        rows[name] |= {which: _plain(scored(fidelities()[which], b, images, eyes)) for which in _NEAR}
-    places = torch.arange(0, len(a), len(a) // (2 * _SHOWN))[: 2 * _SHOWN]
-    return rows, interleaved((a[places], made[places], b[places])), 12
+    run = Run(arguments.runs[0])
+    height, width = run.bound.facts.shape[1:]
+    return _beside_untranslated(arguments.runs[0].name, run.translator(), _Sides(arguments.test, (height, width)))
+
+
+class _Sides:
+    """Images of both kinds, and what is asked of them."""
+
+    def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
+        self.eyes = load("lite0")
+        self.train_a, self.train_b, self.a, self.b = (
+            data.images(torch.arange(len(data)))
+            for data in (open_data(folder / name, size=size) for name in ("trainA", "trainB", "testA", "testB"))
+        )
+
+
+def _beside_untranslated(name: str, translator: TrainedTranslator, of: _Sides) -> tuple[dict[str, Any], Tensor, int]:
+    made = translator.translate(of.a)
+    kid, seen = metric_named("kid"), of.eyes.features(of.b)
+    rows: dict[str, Any] = {"others of B": {"kid": _plain(kid.measure(seen, of.eyes.features(of.train_b))[0])}}
+    for which, images in (("untranslated", of.a), (name, made)):
+        rows[which] = {
+            "kid": _plain(kid.measure(seen, of.eyes.features(images))[0]),
+            **_retrieved(of.eyes, images, of.b),
+            **{near: _plain(scored(fidelities()[near], of.b, images, of.eyes)) for near in _NEAR},
+        }
+    places = torch.arange(0, len(of.a), len(of.a) // (2 * _SHOWN))[: 2 * _SHOWN]
+    return rows, interleaved((of.a[places], made[places], of.b[places])), 12
+
+
+def attainable(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
+    """A translator that is trained on KID itself."""
+    of = _Sides(arguments.test)
+    network = _trained_on_kid(of, arguments.steps)
+    return _beside_untranslated("trained on KID", TrainedTranslator(network), of)
+
+
+def _trained_on_kid(of: _Sides, steps: int, batch: int = 16) -> ResNetTranslator:
+    """CycleGAN's translator, as small as in its runs here, after so many steps of Adam on KID to trainB."""
+    torch.manual_seed(0)
+    network = ResNetTranslator((3, *of.a.shape[2:]), width=16, blocks=4, upsample="nearest", residual=True)
+    optim = torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.99))
+    falling = torch.optim.lr_scheduler.LambdaLR(optim, lambda step: min(1.0, 2 * (1 - step / steps)))
+    wanted, latest = of.eyes.features(of.train_b).values, of.eyes.features(of.train_a).values
+    draw = generator("attainable")
+    for _ in range(steps):
+        places = torch.randperm(len(latest), generator=draw)
+        chosen, others = places[:batch], places[batch:]
+        made = network(scaled(of.train_a[chosen])).clamp(-1, 1)
+        seen = of.eyes.module((made + 1) * 127.5).values
+        # what of KID depends on these images, with all others as they were when last seen
+        loss = 2 * _kernel(seen, latest[others]).mean() - 2 * _kernel(seen, wanted).mean()
+        optim.zero_grad()
+        loss.backward()
+        optim.step()
+        falling.step()
+        latest[chosen] = seen.detach()
+    return network
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """KID's, of rows with rows."""
+    return (x @ y.t() / x.shape[1] + 1) ** 3
 
 
 def _retrieved(eyes: FeatureNetwork, images: Tensor, candidates: Tensor) -> dict[str, float]:
@@ -182,17 +234,27 @@ def _plain(score: Score) -> list[float]:
     return [round(number, 5) for number in (score.value, score.low, score.high)]
 
 
+_COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], Tensor, int]]] = {
+    "pairs": pairs,
+    "sides": sides,
+    "attainable": attainable,
+    "larger": larger,
+    "codes": codes,
+}
+
+
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("pairs", "sides", "larger", "codes"))
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("what", choices=tuple(_COMMANDS))
+    parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--test", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args(words)
-    rows, images, columns = {"pairs": pairs, "sides": sides, "larger": larger, "codes": codes}[arguments.what](
-        arguments
-    )
+    if arguments.what != "attainable" and not arguments.runs:
+        parser.error(f"{arguments.what} measures runs; name one")
+    rows, images, columns = _COMMANDS[arguments.what](arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
     grid(images, columns=columns).save(arguments.out / "picture.png")

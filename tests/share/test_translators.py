@@ -23,6 +23,7 @@ from sparring.networks.johnson import ResNetTranslator
 from sparring.networks.layers import Translator
 from sparring.networks.rrdb import RRDBNet
 from sparring.networks.unet import UNet
+from sparring.share.card import read_card
 from sparring.share.export import export
 from sparring.share.importing import import_weights
 from sparring.share.load import load, load_translator
@@ -217,6 +218,31 @@ def test_both_ways(tmp_path: Path) -> None:
         run.translator("generator")
     with pytest.raises(UsageError, match="is no network that makes images from images"):
         run.translator("judge_a")
+
+
+def test_the_other_way_is_exported_as_what_it_is(tmp_path: Path) -> None:
+    """Its weights, its direction, and none of the scores, which are those of the way that is kept."""
+    run = make_run(tmp_path / "cycle", tiny("cyclegan"), (3, 32, 32), classes=2)
+    with (run.path / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"seen": run.checkpoint.seen, "scores": []}) + "\n")
+    kept, other = export(run, tmp_path / "kept"), export(run, tmp_path / "other", player="b_to_a")
+    assert read_card(kept)["scores"] is not None
+    assert read_card(other)["scores"] is None
+    assert "Its images were never measured." in read_card(other)["warnings"]
+    assert "| Direction | B to A |" in (other / "README.md").read_text()
+    image = pictures(1, 3, 32, 32)
+    assert torch.equal(load_translator(other).translate(image), run.translator("b_to_a").translate(image))
+    assert not torch.equal(load_translator(kept).translate(image), load_translator(other).translate(image))
+
+
+def test_a_way_that_is_not_there_is_not_exported(tmp_path: Path) -> None:
+    of_pairs = make_run(tmp_path / "pairs", tiny("pix2pix"), (6, 32, 32))
+    with pytest.raises(UsageError, match="pairs has no translator b_to_a; leave the direction out"):
+        export(of_pairs, tmp_path / "out", player="b_to_a")
+    of_noise = make_run(tmp_path / "noise", tiny("gan"))
+    with pytest.raises(UsageError, match="noise makes no images of images; leave the direction out"):
+        export(of_noise, tmp_path / "out", player="b_to_a")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_exported_translates_alike(trained: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sparring import __version__
 from sparring.cli.benchmarks import compare, modes
-from sparring.cli.image_commands import import_, reconstruct, translate
+from sparring.cli.image_commands import Direction, import_, player_of, reconstruct, translate
 from sparring.cli.latent_commands import (
     Classes,
     RunFolder,
@@ -170,6 +170,7 @@ def export(
     to: Annotated[list[Literal["safetensors", "onnx"]] | None, Parameter(consume_multiple=True, negative="")] = None,
     out: Path | None = None,
     licence: str | None = None,
+    direction: Direction = None,
     trust: Trust = (),
     json: Json = False,
 ) -> None:
@@ -185,6 +186,8 @@ def export(
         The folder to write; by default the run's name with -export.
     licence
         The licence of the generator, for its card.
+    direction
+        For runs with translators both ways; by default the one that was to be kept.
     """
     from sparring.engine.rundir import Run
     from sparring.share.export import export as write
@@ -194,6 +197,7 @@ def export(
         out or (home := run.resolve()).parent / f"{home.name or 'run'}-export",
         to=tuple(to or ["safetensors"]),
         licence=licence,
+        player=player_of(direction),
     )
     answer({"folder": str(folder), "files": sorted(p.name for p in folder.iterdir())}, json, f"exported to {folder}")
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
 from sparring.cli.latent_commands import RunFolder
 from sparring.cli.train_command import Json, Trust, answer
 
-__all__ = ["import_", "reconstruct", "translate"]
+__all__ = ["Direction", "import_", "player_of", "reconstruct", "translate"]
 
 Source = Annotated[Path, Parameter(help="An image, or a folder of images.")]
 Out = Annotated[Path, Parameter(help="The PNG to write, or the folder for PNGs with the same names.")]
+Direction: TypeAlias = Literal["AtoB", "BtoA"] | None
 
 
 def translate(
@@ -22,7 +23,7 @@ def translate(
     out: Out,
     /,
     *,
-    direction: Literal["AtoB", "BtoA"] | None = None,
+    direction: Direction = None,
     seed: int = 0,
     tile: int = 256,
     trust: Trust = (),
@@ -44,8 +45,7 @@ def translate(
     from sparring.share.load import load_translator
     from sparring.share.translations import translate as write
 
-    player = {None: None, "AtoB": "a_to_b", "BtoA": "b_to_a"}[direction]
-    made = write(load_translator(run, player=player, trust=trust), source, out, seed=seed, tile=tile)
+    made = write(load_translator(run, player=player_of(direction), trust=trust), source, out, seed=seed, tile=tile)
     _tell(made.written, made.skipped, json)
 
 
@@ -91,6 +91,11 @@ def import_(
     folder = import_weights(file, name, out, licence=licence)
     use = "reconstruct" if name == "vqgan" else "translate"
     answer({"folder": str(folder)}, json, f"imported to {folder}; sparring {use} {folder} IN OUT")
+
+
+def player_of(direction: Direction) -> str | None:
+    """The translator that goes so; None is the one that is kept."""
+    return None if direction is None else {"AtoB": "a_to_b", "BtoA": "b_to_a"}[direction]
 
 
 def _tell(written: tuple[Path, ...], skipped: tuple[str, ...], json: bool) -> None:

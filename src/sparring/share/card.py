@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,14 +29,19 @@ _NO_LICENCE = "No licence was given: ask the author before you use it, and mind 
 Trained: TypeAlias = TrainedGenerator | TrainedTranslator
 
 
-def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: str | None) -> dict[str, Any]:
-    """The card of one checkpoint's generator, or translator, as JSON values.
+def make_card(
+    run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: str | None, player: str | None = None
+) -> dict[str, Any]:
+    """The card of one checkpoint's generator, or translator, as JSON values; `player` is the one that is not kept.
 
     No path, machine or command of its author is in it.
     """
-    bound = run.bound
+    kept = run.bound.recipe.sampler
+    bound = replace(run.bound, recipe=run.bound.recipe.but(sampler=player or kept))
     facts, data = bound.facts, run.card["data"]
     scores = next((record for record in reversed(run.records()) if "scores" in record), None)
+    if bound.recipe.sampler != kept:
+        scores = None  # they are those of the kept one
     return {
         **_made(bound, trained),
         "seen": checkpoint.seen,
@@ -48,7 +53,7 @@ def make_card(run: Run, checkpoint: Checkpoint, trained: Trained, *, licence: st
         "begun_with": _begun_with(run),
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},
         "licence": _line(licence),
-        "warnings": _warnings(run, checkpoint, scores, licence),
+        "warnings": _warnings(bound, checkpoint, scores, licence, _begun_with(run)),
         "recipe": to_json(replace(bound, recipe=bound.recipe.but(given={}))),  # what it was given is in its weights
     }
 
@@ -119,9 +124,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _warnings(run: Run, checkpoint: Checkpoint, scores: Mapping[str, Any] | None, licence: str | None) -> list[str]:
+def _warnings(
+    bound: BoundRecipe,
+    checkpoint: Checkpoint,
+    scores: Mapping[str, Any] | None,
+    licence: str | None,
+    begun: Sequence[str],
+) -> list[str]:
     """What a person who receives the files should know, a sentence each."""
-    facts, recipe = run.bound.facts, run.bound.recipe
+    facts, recipe = bound.facts, bound.recipe
     found = []
     if checkpoint.seen < facts.budget:
         found.append(f"Training stopped at {checkpoint.seen:,} of {facts.budget:,} planned images.")
@@ -129,7 +140,7 @@ def _warnings(run: Run, checkpoint: Checkpoint, scores: Mapping[str, Any] | None
         asked = recipe.of_images
         risk = "it may do badly on others" if asked else "samples may repeat them"
         found.append(f"Only {facts.images:,} images were trained on: {risk}.")
-    if begun := _begun_with(run):
+    if begun:
         found.append(f"It began with the weights of {', '.join(begun)}, whose data and licence are not in this card.")
     if recipe.sampler not in recipe.emas:
         found.append("The weights are the last ones of training, not an average.")

@@ -22,6 +22,7 @@ from sparring.errors import FileUnusableError, UsageError
 from sparring.names import choose
 from sparring.recipe import BoundRecipe
 from sparring.share.card import CARD, WEIGHTS, Trained, make_card, read_card
+from sparring.share.load import require_translator
 from sparring.share.onnxfile import onnx_bytes
 from sparring.share.readme import readme
 from sparring.share.script import script
@@ -42,16 +43,18 @@ def export(
     to: Sequence[Target] = ("safetensors",),
     licence: str | None = None,
     seed: int = 0,
+    player: str | None = None,
 ) -> Path:
     """Write the generator of a run's newest checkpoint to the folder `out`, and return that folder.
 
-    `to` says in which forms; `licence` is what the card says about it; `seed` is the first of the sample sheet. Every
-    form was checked against the run's own images. The same run gives the same bytes. A folder that this function
-    wrote before is written anew; any other folder must be empty.
+    `to` says in which forms; `licence` is what the card says about it; `seed` is the first of the sample sheet.
+    `player` is another translator than the one that is kept, of a run that has several. Every form was checked against
+    the run's own images. The same run gives the same bytes. A folder that this function wrote before is written anew;
+    any other folder must be empty.
 
     Raises UsageError (an unknown form, a foreign folder, packages for ONNX that are missing, a generator that a script
-    cannot carry), FileUnusableError (no run, no intact checkpoint), SparringError (a form that draws something else)
-    and DiskError.
+    cannot carry, no such translator), FileUnusableError (no run, no intact checkpoint), SparringError (a form that
+    draws something else) and DiskError.
     """
     run = run if isinstance(run, Run) else Run(run)
     out = Path(os.path.expanduser(out))
@@ -62,10 +65,13 @@ def export(
     bound, checkpoint = run.bound, run.checkpoint
     trained: Trained
     if bound.recipe.of_images:
-        trained = run.translator_at(checkpoint)
-        card = make_card(run, checkpoint, trained, licence=licence)
+        require_translator(run, player)
+        trained = run.translator_at(checkpoint, player)
+        card = make_card(run, checkpoint, trained, licence=licence, player=player)
         files = _translator_files(trained, forms, card)
     else:
+        if player is not None:
+            raise UsageError(f"{run.path} makes no images of images; leave the direction out")
         trained = run.generator_at(checkpoint)
         card = make_card(run, checkpoint, trained, licence=licence)
         about = {"recipe": card["name"]} | {key: card[key] for key in ("z_dim", "z_kind", "checkpoint")}

@@ -18,7 +18,7 @@ from sparring.recipe_file import from_json
 from sparring.share.card import CARD, WEIGHTS, read_card
 from sparring.tensorfile import read_safetensors
 
-__all__ = ["load", "load_translator"]
+__all__ = ["load", "load_translator", "require_translator"]
 
 
 def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
@@ -51,10 +51,15 @@ def load_translator(path: str | Path, *, player: str | None = None, trust: Itera
     run = Run(folder, trust=trust)
     if not run.exists:
         raise FileUnusableError(f"{folder} is not a run and not an exported translator; give the folder of one")
+    require_translator(run, player)
+    return run.translator(player)
+
+
+def require_translator(run: Run, player: str | None) -> None:
+    """Raise UsageError for a translator that a run does not have; None is the one that is kept."""
     if player is not None and player not in run.bound.recipe.optims:
         run.translator()  # a run that has none says so
-        raise UsageError(f"{folder} has no translator {player}; leave the direction out")
-    return run.translator(player)
+        raise UsageError(f"{run.path} has no translator {player}; leave the direction out")
 
 
 def _exported(folder: Path, trust: tuple[str, ...]) -> tuple[BoundRecipe, dict[str, Tensor], tuple[str, ...], str]:

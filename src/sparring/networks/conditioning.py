@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from sparring.networks.layers import Verdict, inner_layers
+from sparring.networks.layers import DiscriminatorBase, Verdict, inner_layers
 
 __all__ = [
     "AuxiliaryDiscriminator",
@@ -130,7 +130,7 @@ class ProjectionDiscriminator(nn.Module):
         return self.judge(self.features(x)[-1], labels)
 
 
-class AuxiliaryDiscriminator(nn.Module):
+class AuxiliaryDiscriminator(DiscriminatorBase):
     """Logits, and logits of the classes from the last inner layer (Odena et al. 2017).
 
     It is never told a label; what it says of them is a term of its own in either player's turn.
@@ -153,9 +153,6 @@ class AuxiliaryDiscriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.network.judge(last).per_image, self.classes(last.flatten(1)))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x)[-1])
 
 
 def without_labels(shape: tuple[int, int, int], classes: int, *, network: Callable[..., nn.Module]) -> nn.Module:

@@ -16,6 +16,7 @@ from sparring.errors import ShapeError, UsageError
 
 __all__ = [
     "ConvDown",
+    "DiscriminatorBase",
     "LayeredDiscriminator",
     "Pyramid",
     "StyleBased",
@@ -113,14 +114,28 @@ class Translator(nn.Module, ABC):
         """The images made of `x`."""
 
 
-class LayeredDiscriminator(nn.Module, ABC):
-    """A discriminator whose `layers` follow one another; `judge` looks at what the last one makes."""
+class DiscriminatorBase(nn.Module, ABC):
+    """A discriminator in two steps: `features`, its inner layers, and `judge`, which looks at the last of them.
 
-    layers: nn.ModuleList
+    So another part can look at what D has seen: a projection of the label, a statistic of the batch, feature matching.
+    """
+
+    @abstractmethod
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """The inner layers of images `[n, c, h, w]`, `[n, ...]` each, from shallow to deep."""
 
     @abstractmethod
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
+        return self.judge(self.features(x, labels)[-1], labels)
+
+
+class LayeredDiscriminator(DiscriminatorBase):
+    """A discriminator whose `layers` follow one another."""
+
+    layers: nn.ModuleList
 
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """The activations of every layer, `[n, c, h, w]`."""
@@ -129,9 +144,6 @@ class LayeredDiscriminator(nn.Module, ABC):
             x = layer(x)
             found.append(x)
         return found
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def noise_like(z: Tensor, kind: str) -> Tensor:

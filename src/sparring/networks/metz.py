@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import DiscriminatorBase, Verdict
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -60,7 +60,7 @@ class Generator(nn.Module):
         return images.tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`: three 3x3 convolutions of stride 2, leaky ReLU 0.3.
 
     `width` is the number of channels of the first: 4 for the paper's D of half G's size, 2 for a quarter.
@@ -88,9 +88,6 @@ class Discriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last.flatten(1)).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _sizes(shape: tuple[int, int, int]) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, one_hot
 
-from sparring.networks.layers import Verdict
+from sparring.networks.layers import DiscriminatorBase, Verdict
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -48,7 +48,7 @@ class Generator(nn.Module):
         return images.tanh().view(-1, *self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]`, labels `[n]` -> Verdict with logits `[n]`: maxout layers with dropout.
 
     Images have `width` units of 5 pieces, the one-hot label 5/24 as many, and they share `width` units of 4 pieces (240
@@ -77,9 +77,6 @@ class Discriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _maxout(x: Tensor, pieces: int) -> Tensor:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict, require_count
+from sparring.networks.layers import DiscriminatorBase, Verdict, require_count
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -46,7 +46,7 @@ class Generator(nn.Module):
         return images.view(-1, *self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`.
 
     `layers` leaky ReLU (0.2) layers of `width` units, with batch norm and dropout if asked (the paper used maxout and
@@ -85,6 +85,3 @@ class Discriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)

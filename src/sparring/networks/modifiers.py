@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from sparring.errors import UsageError
 from sparring.networks.conditioning import LabelPictures
 from sparring.networks.equalised import unscaled
-from sparring.networks.layers import Verdict, inner_layers
+from sparring.networks.layers import DiscriminatorBase, Verdict, inner_layers
 
 __all__ = [
     "BatchAware",
@@ -85,7 +85,7 @@ def freeze_layers(network: nn.Module, shape: tuple[int, int, int], classes: int 
     return network
 
 
-class BatchAware(nn.Module):
+class BatchAware(DiscriminatorBase):
     """A discriminator and a statistic of the batch: logits plus a linear map of the statistic.
 
     Where the network's head is linear in its last inner layer, that is the network with the statistic concatenated to
@@ -110,9 +110,6 @@ class BatchAware(nn.Module):
         dim = self.head.in_features
         verdict: Verdict = self.network.judge(last[:, :-dim].unflatten(1, self.shape), labels)
         return Verdict(verdict.per_image + self.head(last[:, -dim:]).squeeze(1), verdict.class_logits)
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.layers import Verdict, require_count
+from sparring.networks.layers import DiscriminatorBase, Verdict, require_count
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -45,7 +45,7 @@ class Generator(nn.Module):
         return points.view(-1, *self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Points `[n, c, h, w]` -> Verdict with logits `[n]`: three maxout layers, no normalisation.
 
     A maxout unit is the largest of `pieces` linear ones (Goodfellow et al. 2013).
@@ -79,9 +79,6 @@ class Discriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _initialise(network: nn.Module) -> None:

@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, normalised, softened
 from sparring.networks.growing import Growing, blended, halved, painted
-from sparring.networks.layers import Verdict, fold_down, fold_up, pyramid, widths_of
+from sparring.networks.layers import DiscriminatorBase, Verdict, fold_down, fold_up, pyramid, widths_of
 from sparring.networks.modifiers import MinibatchDeviation
 
 __all__ = ["Discriminator", "Generator", "UpEqualConv", "leaky"]
@@ -90,7 +90,7 @@ class UpEqualConv(nn.Module):
         return conv_transpose2d(x, fold_up(self.weight * self.scale), self.bias, stride=2, padding=1)
 
 
-class Discriminator(Growing):
+class Discriminator(Growing, DiscriminatorBase):
     """Images `[n, c, h, w]` of the full size or of the level's, labels `[n]` -> Verdict with logits `[n]`.
 
     A 1x1 convolution, a block for every halving, the standard deviation over groups of `group` images as one more
@@ -139,9 +139,6 @@ class Discriminator(Growing):
         """Logits of the last inner layer."""
         said = self.head(last)
         return Verdict(said.squeeze(1) if labels is None else said.gather(1, labels[:, None]).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 class _Halving(nn.Module):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pixel_shuffle, pixel_unshuffle
 
-from sparring.networks.layers import Verdict, pyramid, widths_of
+from sparring.networks.layers import DiscriminatorBase, Verdict, pyramid, widths_of
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -64,7 +64,7 @@ class Generator(nn.Module):
         return pixel_shuffle(self.head(x), self.factor).tanh()
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`; no normalisation, so gradient penalties mean what they say.
 
     The first halving is a pixel unshuffle before a 3x3 convolution, the others are strided 4x4 convolutions; `width`
@@ -96,9 +96,6 @@ class Discriminator(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 class _Residual(nn.Module):

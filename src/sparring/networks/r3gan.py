@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu
 
-from sparring.networks.layers import Verdict, pyramid
+from sparring.networks.layers import DiscriminatorBase, Verdict, pyramid
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -59,7 +59,7 @@ class Generator(nn.Module):
         return images
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]` -> Verdict with logits `[n]`: the generator turned round."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 96, blocks: int = 2) -> None:
@@ -88,9 +88,6 @@ class Discriminator(nn.Module):
         """Logits of the last inner layer."""
         pooled = conv2d(last, self.basis, groups=last.shape[1]).flatten(1)
         return Verdict((pooled @ self.head.t()).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 def _widths(width: int, doublings: int) -> list[int]:

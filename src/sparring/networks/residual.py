@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu
 
-from sparring.networks.layers import ConvDown, UpConv, Verdict
+from sparring.networks.layers import ConvDown, DiscriminatorBase, UpConv, Verdict
 
 __all__ = ["BlockDown", "BlockUp", "ConditionalNorm", "SelfAttention", "SummedJudge"]
 
@@ -97,7 +97,7 @@ class SelfAttention(nn.Module):
         return torch.addcmul(x, self.gamma, self.out(found))
 
 
-class SummedJudge(nn.Module):
+class SummedJudge(DiscriminatorBase):
     """Blocks, ReLU, a sum over places, a dense layer: images `[n, c, h, w]` -> Verdict with logits `[n]`."""
 
     def __init__(self, blocks: Sequence[nn.Module], width: int) -> None:
@@ -116,6 +116,3 @@ class SummedJudge(nn.Module):
     def judge(self, last: Tensor, labels: Tensor | None = None) -> Verdict:
         """Logits of the last inner layer."""
         return Verdict(self.head(last).squeeze(1))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)

@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, leaky_relu, one_hot
 
 from sparring.networks.equalised import HE, EqualConv, EqualLinear, doubled, filtered_down, filtered_up, normalised
 from sparring.networks.layers import (
+    DiscriminatorBase,
     StyleBased,
     Verdict,
     noise_like,
@@ -203,7 +204,7 @@ class _Paint(nn.Module):
         return conv2d(x * (self.style(w) * self.scale)[:, :, None, None], self.weight, self.bias)
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorBase):
     """Images `[n, c, h, w]`, labels `[n]` -> Verdict with logits `[n]`.
 
     A 1x1 convolution, a block for every halving, the standard deviation over groups of `group` images as one more
@@ -261,9 +262,6 @@ class Discriminator(nn.Module):
             return Verdict(said.squeeze(1))
         known = self.mapping(None, labels, remember=False)
         return Verdict((said * known).sum(1) / math.sqrt(said.shape[1]))
-
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Verdict:
-        return self.judge(self.features(x, labels)[-1], labels)
 
 
 class _Halving(nn.Module):

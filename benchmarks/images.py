@@ -9,10 +9,10 @@
 `pairs` scores runs on other pairs. `sides` reads testA and testB, whose files pair up by name, and asks whether an
 image made of A's is nearer to its own counterpart than to the others, in lite0's features; untranslated images are the
 baseline, and those of trainB are as near as any could come in KID. `attainable` does the same for a translator that
-plays no game and is trained on KID itself, from trainA to trainB: a bound and no method. `larger` shrinks photos,
-enlarges them by the run and by bicubic interpolation, and scores tiles of 96 pixels. `codes` counts codes over all
-images, and compares a prior with codes that are drawn for each place by themselves, and with another generator. Each
-writes results.json and a picture.
+plays no game and is trained on KID itself, from trainA to trainB, and on leaving images alone with the weight `--near`:
+a bound and no method. `larger` shrinks photos, enlarges them by the run and by bicubic interpolation, and scores tiles
+of 96 pixels. `codes` counts codes over all images, and compares a prior with codes that are drawn for each place by
+themselves, and with another generator. Each writes results.json and a picture.
 """
 
 from __future__ import annotations
@@ -100,11 +100,11 @@ def _beside_untranslated(name: str, translator: TrainedTranslator, of: _Sides) -
 def attainable(arguments: argparse.Namespace) -> tuple[dict[str, Any], Tensor, int]:
     """A translator that is trained on KID itself."""
     of = _Sides(arguments.test)
-    network = _trained_on_kid(of, arguments.steps)
+    network = _trained_on_kid(of, arguments.steps, arguments.near)
     return _beside_untranslated("trained on KID", TrainedTranslator(network), of)
 
 
-def _trained_on_kid(of: _Sides, steps: int, batch: int = 16) -> ResNetTranslator:
+def _trained_on_kid(of: _Sides, steps: int, near: float, batch: int = 16) -> ResNetTranslator:
     """CycleGAN's translator, as small as in its runs here, after so many steps of Adam on KID to trainB."""
     torch.manual_seed(0)
     network = ResNetTranslator((3, *of.a.shape[2:]), width=16, blocks=4, upsample="nearest", residual=True)
@@ -115,12 +115,13 @@ def _trained_on_kid(of: _Sides, steps: int, batch: int = 16) -> ResNetTranslator
     for _ in range(steps):
         places = torch.randperm(len(latest), generator=draw)
         chosen, others = places[:batch], places[batch:]
-        made = network(scaled(of.train_a[chosen])).clamp(-1, 1)
+        given = scaled(of.train_a[chosen])
+        made = network(given).clamp(-1, 1)
         seen = of.eyes.module((made + 1) * 127.5).values
         # what of KID depends on these images, with all others as they were when last seen
         loss = 2 * _kernel(seen, latest[others]).mean() - 2 * _kernel(seen, wanted).mean()
         optim.zero_grad()
-        loss.backward()
+        (loss + near * (made - given).abs().mean()).backward()
         optim.step()
         falling.step()
         latest[chosen] = seen.detach()
@@ -251,6 +252,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("-n", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--near", type=float, default=0.0)
     arguments = parser.parse_args(words)
     if arguments.what != "attainable" and not arguments.runs:
         parser.error(f"{arguments.what} measures runs; name one")

@@ -17,7 +17,7 @@ FLOORS = [
     {"engine", "games"},
     {"recipe", "recipe_file", "game", "fitting", "binding"},
     {"objectives", "augment", "networks", "data", "metrics", "features"},
-    {"schedule", "names", "tensorfile", "chance", "pictures", "console", "tracking"},
+    {"schedule", "names", "paths", "tensorfile", "chance", "pictures", "console", "tracking"},
     {"errors"},
 ]
 FLOOR = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

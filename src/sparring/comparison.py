@@ -37,6 +37,7 @@ from sparring.features import best_for, load
 from sparring.metrics.intervals import mean_interval
 from sparring.metrics.modes import count_modes
 from sparring.metrics.significance import holm, larger_paired
+from sparring.paths import expanded
 from sparring.pictures import grid, png
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipes.spelling import recipe_named
@@ -145,8 +146,8 @@ def compare(
         setting = replace(setting, minutes=float(setting.minutes))  # as processes of their own read it
     if setting.features is None and not (dataset := _opened(setting, recipe_named(recipes[0]))).points:
         setting = replace(setting, features=best_for(dataset.shape))  # going on later, or elsewhere, sees by the same
-    folder = None if out is None else Path(out)
-    place = folder or (None if work is None else Path(work))
+    folder = None if out is None else expanded(out)
+    place = folder or (None if work is None else expanded(work))
     if place is not None and setting.data in POINT_SETS and place.resolve() == Path(setting.data).resolve():
         raise UsageError(f"{place} would be taken for the data of that name; choose another folder")
     journal = Journal(folder, "comparison.jsonl")

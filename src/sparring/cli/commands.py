@@ -192,9 +192,11 @@ def export(
     from sparring.engine.rundir import Run
     from sparring.share.export import export as write
 
+    chosen = Run(run, trust=trust)
+    home = chosen.path.resolve()
     folder = write(
-        Run(run, trust=trust),
-        out or (home := run.resolve()).parent / f"{home.name or 'run'}-export",
+        chosen,
+        out or home.parent / f"{home.name or 'run'}-export",
         to=tuple(to or ["safetensors"]),
         licence=licence,
         player=player_of(direction),

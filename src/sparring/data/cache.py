@@ -29,6 +29,7 @@ from sparring.data.material import Material, Source
 from sparring.data.options import Options
 from sparring.data.report import IntakeReport
 from sparring.errors import DiskError
+from sparring.paths import expanded
 
 __all__ = ["Cache", "cache_folder", "cache_key"]
 
@@ -48,7 +49,7 @@ def cache_folder(chosen: Path | None = None) -> Path:
     """
     named = chosen or os.environ.get("SPARRING_CACHE")
     if named:
-        return Path(os.path.expanduser(named))
+        return expanded(named)
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if user.startswith("~"):
         raise DiskError("there is no home folder to keep prepared images in; set SPARRING_CACHE to a folder")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from sparring.data.pictures import PictureSource
 from sparring.data.points import POINT_SETS, open_points
 from sparring.data.report import printable
 from sparring.errors import DataError, DiskError, UsageError
+from sparring.paths import expanded
 
 __all__ = ["open_data"]
 
@@ -94,7 +94,7 @@ def _find(source: str | Path, folder: Path) -> Source:
         raise DataError("an empty name is no data; give a folder or zip of images, an .npz, or a folder of IDX files")
     shown = printable(str(source))
     try:
-        path = Path(os.path.expanduser(source))  # stays as it is where there is no such user
+        path = expanded(source)
     except TypeError as error:
         kind = type(source).__name__
         raise DataError(f"a {kind} is no place of images; save arrays by numpy.save, and give the path") from error

@@ -16,6 +16,7 @@ from sparring.data.options import Options
 from sparring.data.report import Refused, printable
 from sparring.data.sizing import choose_sizing, fit
 from sparring.errors import DataError
+from sparring.paths import expanded
 
 __all__ = ["read_image", "read_picture"]
 
@@ -26,7 +27,7 @@ def read_image(path: str | Path, shape: tuple[int, int, int]) -> Tensor:
     Raises DataError for what is no readable image, and for numbers of channels that no image file has.
     """
     channels, height, width = shape
-    image = _decoded(Path(path), near=(height, width))
+    image = _decoded(expanded(path), near=(height, width))
     options = Options(size=(height, width))
     return _as_tensor(fit(image, choose_sizing([(image.height, image.width)], options), options.background), channels)
 
@@ -36,7 +37,7 @@ def read_picture(path: str | Path, channels: int) -> Tensor:
 
     Raises DataError for what is no readable image, and for numbers of channels that no image file has.
     """
-    return _as_tensor(_decoded(Path(path)), channels)
+    return _as_tensor(_decoded(expanded(path)), channels)
 
 
 def _decoded(path: Path, *, near: tuple[int, int] | None = None) -> Image.Image:

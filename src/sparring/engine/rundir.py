@@ -20,6 +20,7 @@ from sparring.engine.state import State
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import DiskError, FileUnusableError, FolderInUseError
 from sparring.names import choose
+from sparring.paths import expanded
 from sparring.pictures import data_url, grid, png
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json, to_json
@@ -37,7 +38,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path, *, trust: Iterable[str] = ()) -> None:
-        self.path = Path(os.path.expanduser(path))
+        self.path = expanded(path)
         self.trust = tuple(trust)
         self._generator: tuple[Checkpoint, TrainedGenerator] | None = None
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
+from sparring.paths import expanded
 from sparring.pictures import film, film_ending, grid, picture, png, scatter
 
 __all__ = ["interpolate", "lerp", "slerp", "strip", "write_film", "write_strip"]
@@ -102,7 +103,7 @@ def strip(frames: Tensor, *, steps: int, loop: bool = False) -> Image.Image:
 
 def write_strip(frames: Tensor, path: str | Path, *, steps: int, loop: bool = False) -> Path:
     """Write `strip` as a PNG; raises DiskError if it cannot be written."""
-    path = Path(path)
+    path = expanded(path)
     write_durably(path, png(strip(frames, steps=steps, loop=loop), {"Software": "sparring"}))
     return path
 
@@ -113,7 +114,7 @@ def write_film(frames: Tensor, path: str | Path, *, seconds: float = 4.0) -> Pat
     Small images are enlarged without smoothing; points are drawn one after the other, in one window. Raises
     UsageError for other endings, DiskError if the file cannot be written; what was there before is then left alone.
     """
-    path = Path(path)
+    path = expanded(path)
     ending = film_ending(path)
     if frames.shape[-2:] == (1, 1):
         reach = _reach(frames)

@@ -12,6 +12,7 @@ from torch import Tensor
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
+from sparring.paths import expanded
 from sparring.pictures import grid, png, to_uint8
 
 __all__ = ["images_of", "layers_named", "mix", "require_layers", "table", "write_table"]
@@ -89,7 +90,7 @@ def table(images: Tensor) -> Image.Image:
 
 def write_table(images: Tensor, path: str | Path) -> Path:
     """Write `table` as a PNG; raises DiskError if it cannot be written."""
-    path = Path(path)
+    path = expanded(path)
     write_durably(path, png(table(images), {"Software": "sparring"}))
     return path
 

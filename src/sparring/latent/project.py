@@ -24,6 +24,7 @@ from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import UsageError
 from sparring.latent.interpolate import write_film
 from sparring.latent.slopes import require_slopes
+from sparring.paths import expanded
 from sparring.pictures import grid, png, scaled, to_uint8
 from sparring.tensorfile import serialise
 
@@ -161,7 +162,7 @@ def write_projection(projection: Projection, out: str | Path) -> Path:
 
     Raises DiskError if it cannot be written.
     """
-    out = Path(out)
+    out = expanded(out)
     pair = torch.stack([projection.target, projection.image])
     write_durably(out / "projection.png", png(grid(pair, columns=2), {"Software": "sparring"}))
     write_film(projection.frames, out / "way.gif")

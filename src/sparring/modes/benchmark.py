@@ -17,6 +17,7 @@ from sparring.modes.protocols import PROTOCOLS, SETS, Protocol, rebased
 from sparring.modes.table import Summary, as_markdown, summarise
 from sparring.modes.trial import Trial, control, play_trial, stacked
 from sparring.names import choose
+from sparring.paths import expanded
 from sparring.pictures import png
 from sparring.recipe import BoundRecipe, RecipeWarning
 from sparring.recipe_file import to_json
@@ -52,8 +53,8 @@ def run_modes(
             f"{data} is not made of digits, so {str(digits)!r} says nothing; recipes are named by --recipes"
         )
     _refuse_the_same(recipes, chosen, (3, 28, 28) if data == "stacked-mnist" else (2, 1, 1))
-    folder = None if out is None else Path(out)
-    place = folder or (None if work is None else Path(work))
+    folder = None if out is None else expanded(out)
+    place = folder or (None if work is None else expanded(work))
     journal = Journal(folder, "trials.jsonl")
     try:
         earlier = [trial for trial in map(Trial.from_json, journal.open()) if trial.data == data]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,6 +19,7 @@ from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
 from sparring.names import choose
+from sparring.paths import expanded
 from sparring.recipe import BoundRecipe
 from sparring.share.card import CARD, WEIGHTS, Trained, make_card, read_card
 from sparring.share.load import require_translator
@@ -57,7 +57,7 @@ def export(
     draws something else) and DiskError.
     """
     run = run if isinstance(run, Run) else Run(run)
-    out = Path(os.path.expanduser(out))
+    out = expanded(out)
     forms = [choose(form, ("safetensors", "onnx"), "export form") for form in ([to] if isinstance(to, str) else to)]
     if not forms:
         raise UsageError("nothing was asked for; export to safetensors, onnx or both")

@@ -15,6 +15,7 @@ from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
 from sparring.features.network import sha256_of
 from sparring.names import choose, discover
+from sparring.paths import expanded
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.share.card import WEIGHTS, imported_card
 from sparring.share.export import translator_words, write_export
@@ -42,13 +43,13 @@ def import_weights(file: str | Path, name: str, out: str | Path, *, licence: str
 
     Raises FileUnusableError for what is no such network, UsageError for an unknown name or a foreign folder, DiskError.
     """
-    read, file = PUBLISHED[choose(name, PUBLISHED, "published network")], Path(file)
+    read, file = PUBLISHED[choose(name, PUBLISHED, "published network")], expanded(file)
     settings, weights = read(_tensors(file))
     bound = _bound(name, settings)
     weights = {key: tensor.contiguous() for key, tensor in weights.items()}
     trained = TrainedTranslator(trained_network(bound, bound.recipe.sampler, weights), source=name)
     card = imported_card(bound, trained, file=file.name, digest=sha256_of(file), licence=licence)
-    return write_export(Path(out), card, {WEIGHTS: serialise(weights, {"sparring": translator_words(card)})})
+    return write_export(expanded(out), card, {WEIGHTS: serialise(weights, {"sparring": translator_words(card)})})
 
 
 def _tensors(file: Path) -> Mapping[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sparring.engine.sampler import TrainedGenerator, class_names, trained_netwo
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import FileUnusableError, UsageError
 from sparring.features.network import sha256_of
+from sparring.paths import expanded
 from sparring.recipe import BoundRecipe
 from sparring.recipe_file import from_json
 from sparring.share.card import CARD, WEIGHTS, read_card
@@ -27,7 +27,7 @@ def load(path: str | Path, *, trust: Iterable[str] = ()) -> TrainedGenerator:
     Only parts of sparring can be named by the files, and those of the modules in `trust`. Raises FileUnusableError if
     a file is missing, damaged, altered or newer, or if it names other code.
     """
-    folder, trust = Path(os.path.expanduser(path)), tuple(trust)
+    folder, trust = expanded(path), tuple(trust)
     if (folder / CARD).is_file():
         bound, weights, names, source = _exported(folder, trust)
         return TrainedGenerator.of(bound, weights, source=source, names=names)
@@ -42,7 +42,7 @@ def load_translator(path: str | Path, *, player: str | None = None, trust: Itera
 
     `player` names another one of a run that has several. Raises UsageError where there is none, or not that one.
     """
-    folder, trust = Path(os.path.expanduser(path)), tuple(trust)
+    folder, trust = expanded(path), tuple(trust)
     if (folder / CARD).is_file():
         if player is not None:
             raise UsageError(f"{folder} holds one translator; leave the direction out")

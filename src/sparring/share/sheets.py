@@ -7,6 +7,7 @@ from pathlib import Path
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.sampler import ClassChoice, TrainedGenerator
 from sparring.errors import DiskError
+from sparring.paths import expanded
 from sparring.pictures import grid, png
 from sparring.share.standalone import sample_files
 
@@ -64,7 +65,7 @@ def sheet(
 
 def make_folder(path: str | Path) -> Path:
     """A folder that exists; raises DiskError if it cannot."""
-    folder = Path(path)
+    folder = expanded(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from sparring.data.single import read_picture
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.translator import TrainedTranslator
 from sparring.errors import DataError, TooLargeError, UsageError
+from sparring.paths import expanded
 from sparring.pictures import picture, png, require_png
 from sparring.share.sheets import make_folder
 
@@ -40,7 +40,7 @@ def translate(
     two images would become one file or a PNG would have another picture's ending, DiskError where nothing can be
     written.
     """
-    source, out = Path(os.path.expanduser(source)), Path(os.path.expanduser(out))
+    source, out = expanded(source), expanded(out)
     if tile < 16:
         raise UsageError(f"tiles of {tile} pixels are too small; give 16 or more")
     pairs = list(_pairs(source, out))

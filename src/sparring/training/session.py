@@ -32,6 +32,7 @@ from sparring.engine.translator import exhibited, interleaved
 from sparring.errors import DataError, FileUnusableError, ShapeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
+from sparring.paths import expanded
 from sparring.pictures import scaled
 from sparring.recipe import BoundRecipe, Recipe
 from sparring.recipe_file import foreign_modules, from_json, identity, to_json
@@ -219,8 +220,8 @@ def _chosen(wish: Wish, dataset: Dataset, *, gpu: bool) -> tuple[Recipe, str]:
 def _data_card(wish: Wish, dataset: Dataset, split: Split) -> dict[str, Any]:
     """What a run records of its data, to know it again from anywhere."""
     source = None if wish.data is None else str(wish.data)
-    if source is not None and Path(source).exists():
-        source = str(Path(source).resolve())
+    if source is not None and expanded(source).exists():
+        source = str(expanded(source).resolve())
     return {
         "source": source,
         "name": dataset.name,

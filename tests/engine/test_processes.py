@@ -19,16 +19,19 @@ from sparring.engine.state import State
 from sparring.recipe import Optim
 from sparring.recipes.spelling import recipe_named
 
+PLAYED = {"gan+loss=relativistic_average": 2, "gan+augment=ada": 4}
+"""Rounds of each: logits that are compared with means over the batch, and a strength that moves in the fourth."""
 
-def weights(devices: Devices) -> dict[str, Tensor]:
-    """All weights after two rounds whose logits are compared with means over the batch; plain steps hide no factor."""
-    recipe = recipe_named("gan+loss=relativistic_average", width=4, batch=8)
+
+def played(word: str, devices: Devices) -> dict[str, Tensor]:
+    """All weights, and what the game keeps, after so many rounds; plain steps hide no factor."""
+    recipe = recipe_named(word, width=4, batch=8)
     plain = {player: Optim(kind="sgd", rate=0.5) for player in recipe.optims}
     fitted = recipe.but(optims=plain, emas={}).bind((1, 8, 8), 0, 96, 1000)
     state = State(fitted, seed=3, device=devices.device)
-    for _ in itertools.islice(rounds(fitted, noise_loader((1, 8, 8)), state=state, devices=devices), 2):
+    for _ in itertools.islice(rounds(fitted, noise_loader((1, 8, 8)), state=state, devices=devices), PLAYED[word]):
         pass
-    return {name: tensor for name, tensor in state.tensors().items() if ".weights." in name}
+    return {name: t for name, t in state.tensors().items() if ".weights." in name or name.startswith("game.")}
 
 
 def test_two_processes_play_the_game_of_one(devices: Devices, folder: Path) -> None:
@@ -39,15 +42,18 @@ def test_two_processes_play_the_game_of_one(devices: Devices, folder: Path) -> N
         [*command, str(folder)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    whole = weights(devices)
-    for rank in (0, 1):
-        found = load_file(folder / f"{rank}.safetensors")
-        assert found.keys() == whole.keys()
-        for name, tensor in whole.items():
-            torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-6)
+    for word in PLAYED:
+        whole = played(word, devices)
+        for rank in (0, 1):
+            found = load_file(folder / f"{word}-{rank}.safetensors")
+            assert found.keys() == whole.keys()
+            for name, tensor in whole.items():
+                torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-6, msg=f"{word}: {name}")
+    assert whole["game.strength"] > 0
 
 
 if __name__ == "__main__":
     here = Devices("cpu", threads=1)
-    save_file(weights(here), Path(sys.argv[1]) / f"{here.rank}.safetensors")
+    for each in PLAYED:
+        save_file(played(each, here), Path(sys.argv[1]) / f"{each}-{here.rank}.safetensors")
     torch.distributed.destroy_process_group()

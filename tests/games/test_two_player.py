@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from conftest import noise_loader
@@ -23,7 +24,7 @@ from sparring.engine.state import State
 from sparring.errors import UsageError
 from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
-from sparring.objectives.losses import least_squares, wasserstein
+from sparring.objectives.losses import least_squares, relativistic_pairing, wasserstein
 from sparring.objectives.paths import path_length
 from sparring.objectives.penalties import drift, r1
 from sparring.recipe import Optim, Penalty, Recipe, RecipeWarning, Term, Turn
@@ -265,6 +266,30 @@ def test_looking_ahead_changes_what_g_does_and_not_d(devices: Devices) -> None:
     for who, alike in (("discriminator", True), ("generator", False)):
         names = [name for name in near if name.startswith(f"players.{who}.weights")]
         assert all(torch.equal(far[name], near[name]) for name in names) is alike
+
+
+def test_looking_ahead_of_pairs_by_hand(devices: Devices) -> None:
+    """One step of D down f(D(G(z)) - D(x)), f = softplus, then G's f(D(x) - D(G(z))) under the D that has stepped."""
+    only = (Turn(("generator",)),)
+    bound = fitted(plain(unroll=1, loss=relativistic_pairing).but(turns=only))
+    state = State(bound, seed=0, device=devices.device)
+    generator, judge = (copy.deepcopy(state.players[name].network) for name in ("generator", "discriminator"))
+    drawn: list[Tensor] = []
+    shown: list[Tensor] = []
+    for name, calls in (("generator", drawn), ("discriminator", shown)):
+        network = state.players[name].network
+        network.register_forward_pre_hook(lambda module, args, calls=calls: calls.append(args[0].detach().clone()))
+    next(rounds(bound, noise_loader((1, 8, 8)), state=state, devices=devices))
+    fake, real = generator(drawn[0]), shown[0]
+    names, weights = zip(*judge.named_parameters(), strict=True)
+    gap = judge(fake).per_image - judge(real).per_image
+    slopes = torch.autograd.grad(softplus(gap).mean(), weights, create_graph=True)
+    ahead = {name: weight - 0.1 * slope for name, weight, slope in zip(names, weights, slopes, strict=True)}
+    on_fake, on_real = (functional_call(judge, ahead, (images,)).per_image for images in (fake, real))
+    expected = torch.autograd.grad(softplus(on_real - on_fake).mean(), list(generator.parameters()))
+    moved = state.players["generator"].network.parameters()
+    for weight, slope, new in zip(generator.parameters(), expected, moved, strict=True):
+        torch.testing.assert_close(new, weight - 0.1 * slope, rtol=1e-5, atol=1e-7)
 
 
 def test_batch_norm_under_a_penalty_of_single_images_is_warned_of() -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from sparring import recipes
 from sparring.console import display
 from sparring.engine.devices import Devices
+from sparring.errors import DiskError
 from sparring.training.keeper import Keeper
-from sparring.training.session import Session, Wish, begin, prepare
+from sparring.training.session import Session, Wish, _free_run, begin, prepare
 
 
 def session_of(folder: Path, *, out: str = "run", seed: int | None = None, **changes: Any) -> Session:
@@ -77,3 +79,15 @@ def test_grids_are_of_the_average_and_of_the_same_z_at_any_time(tmp_path: Path) 
     for tensor in player.average.state_dict().values():
         tensor.fill_(0.01)
     assert not torch.equal(session.grid()[0], before)
+
+
+def test_trainings_without_a_folder_take_one_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where none of them has begun to write: names are taken, not only looked at."""
+    monkeypatch.chdir(tmp_path)
+    assert [_free_run("a").path for _ in range(3)] == [Path("runs/a"), Path("runs/a-2"), Path("runs/a-3")]
+    Path("runs/b").write_text("a file")
+    assert _free_run("b").path == Path("runs/b-2")
+    monkeypatch.chdir("runs")
+    Path("runs").write_text("a file")
+    with pytest.raises(DiskError, match=r"runs/a cannot hold a run \(Not a directory\); choose an --out"):
+        _free_run("a")

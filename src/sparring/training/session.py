@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 import sys
@@ -29,7 +28,7 @@ from sparring.engine.rundir import Run
 from sparring.engine.sampler import TrainedGenerator
 from sparring.engine.state import State
 from sparring.engine.translator import exhibited, interleaved
-from sparring.errors import DataError, FileUnusableError, ShapeError, UsageError
+from sparring.errors import DataError, DiskError, FileUnusableError, ShapeError, UsageError
 from sparring.game import ImageGame
 from sparring.networks.layers import Translator
 from sparring.paths import expanded
@@ -253,9 +252,18 @@ def _refuse_existing(run: Run) -> None:
 
 
 def _free_run(name: str) -> Run:
-    """The first free folder under `runs/`."""
-    candidates = (Path("runs") / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
-    return Run(next(path for path in candidates if not path.exists()))
+    """The first free folder under `runs/`, made at once, so that no training that begins beside this one takes it."""
+    number = 1
+    while True:
+        path = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise DiskError(f"{path} cannot hold a run ({error.strerror}); choose an --out") from error
+        else:
+            return Run(path)
 
 
 def _plain_name(name: str) -> str:

@@ -109,12 +109,20 @@ def zip_announcing_millions_twice(path: Path) -> None:
     path.write_bytes(data[:-22] + large + locator + data[-22:])
 
 
+def zip_of_more_than_it_announces(path: Path) -> None:
+    """Half a million entries and a few, of which the end record tells the number modulo 65,536, as old writers do."""
+    count, entry = 500_010, b"PK\x01\x02" + b"\0" * 24 + (1).to_bytes(2, "little") + b"\0" * 16 + b"a"
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count % 2**16, count % 2**16, count * len(entry), 0, 0)
+    path.write_bytes(entry * count + end)
+
+
 HOPELESS_ZIPS = {
     "damaged": (zip_damaged, "not a readable zip"),
     "bombs": (zip_of_bombs, "would unpack"),
     "nested": (zip_of_zips, "ZIP"),
     "announces millions": (zip_announcing_millions, "has a list of files of 2,048 MB; the limit is"),
     "announces millions in its large record": (zip_announcing_millions_twice, "lists 1,000,000 files; the limit"),
+    "more than announced": (zip_of_more_than_it_announces, "lists 500,010 files; the limit for a zip is 500,000"),
     "empty": (lambda path: zipped(path, {}), "no images"),
 }
 

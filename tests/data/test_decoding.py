@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
 from sparring.data.decoding import MOST_BYTES, decode, measure, strict_decoding
@@ -55,6 +55,15 @@ def turned() -> bytes:
     return saved(image, exif=exif)
 
 
+def turned_beside_nonsense() -> bytes:
+    """The same, with a unit of resolution that is a word."""
+    image = flat("L", 255, (16, 8))
+    image.paste(0, (0, 0, 8, 8))
+    entries = struct.pack("<HHLHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHL4s", 0x0128, 2, 2, b"x\0")
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + b"\0\0\0\0"
+    return saved(image, "JPEG", exif=exif)
+
+
 def animated(kind: str) -> bytes:
     frames = [flat("RGB", colour) for colour in [(255, 0, 0), (0, 255, 0), (0, 0, 255)]]
     return saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=40)
@@ -73,6 +82,19 @@ ACCEPTED = {
     "rgba": (lambda: saved(flat("RGBA", (1, 2, 3, 4))), "RGBA", (1, 2, 3, 4), ""),
     "grey and alpha": (lambda: saved(flat("LA", (9, 7))), "RGBA", (9, 9, 9, 7), ""),
     "one bit": (lambda: saved(flat("1", 1)), "L", 255, "1-bit"),
+    "one bit with hole": (lambda: saved(flat("1", 1), transparency=255), "RGBA", (255, 255, 255, 0), ""),
+    "16-bit grey with hole": (
+        lambda: saved(Image.fromarray(np.full((8, 8), 0x8080, np.uint16)), transparency=0x8080),
+        "RGBA",
+        (128, 128, 128, 0),
+        "16-bit",
+    ),
+    "16-bit grey beside a hole": (
+        lambda: saved(Image.fromarray(np.full((8, 8), 0x8080, np.uint16)), transparency=0x8081),
+        "RGBA",
+        (128, 128, 128, 255),
+        "16-bit",
+    ),
     "palette": (lambda: saved(flat("RGB", (5, 6, 7)).quantize(4)), "RGB", (5, 6, 7), "palette"),
     "palette with hole": (palette_with_hole, "RGBA", (0, 0, 255, 0), ""),
     "grey with hole": (grey_with_hole, "RGBA", (40, 40, 40, 0), ""),
@@ -89,6 +111,7 @@ ACCEPTED = {
     "bmp": (lambda: saved(flat("RGB", (1, 2, 3)), "BMP"), "RGB", (1, 2, 3), ""),
     "webp": (lambda: saved(flat("RGB", (1, 2, 3)), "WEBP", lossless=True), "RGB", (1, 2, 3), ""),
     "turned": (turned, "L", 0, "upright"),
+    "turned beside nonsense": (turned_beside_nonsense, "L", 0, "upright"),
     "animated gif": (lambda: animated("GIF"), "RGB", (255, 0, 0), "first frame"),
     "animated png": (lambda: animated("PNG"), "RGB", (255, 0, 0), "first frame"),
     "useless profile": (with_linear_profile, "RGB", (10, 20, 30), "profile not usable"),
@@ -105,6 +128,17 @@ def test_accepted(name: str) -> None:
     assert picture.image.getpixel((0, 0)) == first
     assert said in ", ".join(picture.conversions)
     assert bool(said) == bool(picture.conversions)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_does(orientation: int) -> None:
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(image, exif=exif)
+    with strict_decoding():
+        found = decode(data).image
+    assert np.array_equal(found, ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
 
 
 def test_sizes_are_told_as_seen() -> None:

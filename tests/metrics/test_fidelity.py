@@ -56,6 +56,14 @@ def test_sharpness_is_that_of_the_answer_over_that_of_the_wanted_one() -> None:
     assert scored(fidelities()["sharpness"], made, wanted).value == pytest.approx(2.0)
 
 
+def test_one_flat_image_does_not_decide_how_sharp_all_are() -> None:
+    """An answer to it that is off by one grey level in one pixel is as flat."""
+    wanted = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    made = wanted.clone()
+    made[0, 0, 5, 5] = 1
+    assert scored(fidelities()["sharpness"], wanted, made).value == 1
+
+
 @pytest.mark.parametrize(("places", "distance"), [((0, 2), 0.0), ((1, 3), 2.0), ((1,), 1.0)])
 def test_the_perceptual_distance_looks_where_no_loss_does(places: tuple[int, ...], distance: float) -> None:
     """Losses look at the first and the third layer. Two unit vectors at right angles are 2 apart, squared."""

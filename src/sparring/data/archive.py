@@ -71,28 +71,31 @@ def list_archive(path: Path) -> Listing:
 
 
 def _check_directory(path: Path) -> None:
-    """Looks at the end record before zipfile builds an object for every entry it announces."""
+    """Looks at the list of files before zipfile builds an object for every entry of it."""
     with path.open("rb") as file:
         length = file.seek(0, 2)
-        file.seek(max(0, length - _END_RECORD.size - 2**16 - 76))  # 76: what a large zip has before the end record
+        before = max(0, length - _END_RECORD.size - 2**16 - 76)  # 76: what a large zip has before the end record
+        file.seek(before)
         tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END_RECORD.size:
-        raise zipfile.BadZipFile("no end record")
-    _, _, _, _, count, directory_bytes, _, _ = _END_RECORD.unpack_from(tail, at)
-    # With a locator before the end record, zipfile believes the large record, whatever the end record says.
-    large = tail.rfind(b"PK\x06\x06", 0, at) if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07") else -1
-    if large >= 0 and len(tail) - large >= 56:
-        count, directory_bytes = struct.unpack_from("<2Q", tail, large + 32)
-    if count > MOST_FILES:
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) - at < _END_RECORD.size:
+            raise zipfile.BadZipFile("no end record")
+        _, _, _, _, count, directory_bytes, _, _ = _END_RECORD.unpack_from(tail, at)
+        # With a locator before the end record, zipfile believes the large record, whatever the end record says.
+        large = tail.rfind(b"PK\x06\x06", 0, at) if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07") else -1
+        if large >= 0 and len(tail) - large >= 56:
+            at, (count, directory_bytes) = large, struct.unpack_from("<2Q", tail, large + 32)
+        if directory_bytes > MOST_DIRECTORY_BYTES:
+            raise DataError(
+                f"{printable(str(path))} has a list of files of {directory_bytes / 2**20:,.0f} MB; the limit is "
+                f"{MOST_DIRECTORY_BYTES // 2**20} MB: unpack it and give the folder"
+            )
+        file.seek(max(0, before + at - directory_bytes))
+        listed = file.read(directory_bytes).count(b"PK\x01\x02")  # what is told may be another number
+    if max(count, listed) > MOST_FILES:
         raise DataError(
-            f"{printable(str(path))} lists {count:,} files; the limit for a zip is {MOST_FILES:,}: "
+            f"{printable(str(path))} lists {max(count, listed):,} files; the limit for a zip is {MOST_FILES:,}: "
             "unpack it and give the folder"
-        )
-    if directory_bytes > MOST_DIRECTORY_BYTES:
-        raise DataError(
-            f"{printable(str(path))} has a list of files of {directory_bytes / 2**20:,.0f} MB; the limit is "
-            f"{MOST_DIRECTORY_BYTES // 2**20} MB: unpack it and give the folder"
         )
 
 

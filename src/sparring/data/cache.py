@@ -50,10 +50,10 @@ def cache_folder(chosen: Path | None = None) -> Path:
     named = chosen or os.environ.get("SPARRING_CACHE")
     if named:
         return expanded(named)
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if user.startswith("~"):
+    user = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    if str(user).startswith("~"):
         raise DiskError("there is no home folder to keep prepared images in; set SPARRING_CACHE to a folder")
-    return Path(user) / "sparring"
+    return user / "sparring"
 
 
 def cache_key(source: Source, options: Options) -> str:

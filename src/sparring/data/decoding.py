@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from sparring.data.report import Refused, printable
 
@@ -26,6 +26,16 @@ MOST_BYTES = 25 * 2**20
 
 _EXCLUSIVE = threading.RLock()
 _SIDEWAYS = (5, 6, 7, 8)
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes an orientation. Pillow's `exif_transpose` writes the rest of the EXIF anew, which may be broken."""
 _PNG_METADATA = (b"eXIf", b"exif", b"XML:com.adobe.xmp")
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -145,8 +155,8 @@ def _converted(image: Image.Image) -> Picture:
         done.append("16-bit scaled")
     profile = image.info.get("icc_profile")
     image.load()
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
+    if (turned := _orientation(image)) != 1:
+        image = image.transpose(_UPRIGHT[turned])
         done.append("turned upright as EXIF says")
     image = _plain(image, done)
     if profile:
@@ -160,8 +170,13 @@ def _converted(image: Image.Image) -> Picture:
 def _plain(image: Image.Image, done: list[str]) -> Image.Image:
     """Any mode a decoder gives, as L, RGB, RGBA or CMYK."""
     if image.mode.startswith("I"):
-        return Image.fromarray(_from_16_bits(np.asarray(image)))
-    if image.mode == "1":
+        values = np.asarray(image)
+        grey = Image.fromarray(_from_16_bits(values))
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):
+            grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        return grey.convert("RGBA") if grey.mode == "LA" else grey
+    if image.mode == "1" and "transparency" not in image.info:
         done.append("1-bit to grey")
         return image.convert("L")
     if image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info:

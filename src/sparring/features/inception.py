@@ -16,6 +16,7 @@ from torch import nn
 
 from sparring.errors import FileUnusableError, ShapeError, UsageError
 from sparring.features.network import FeatureNetwork, Features, FeatureSource, LayeredNetwork, sha256_of
+from sparring.paths import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +69,7 @@ def load_inception(path: Path | str) -> FeatureNetwork:
         raise UsageError(_UNINSTALLED)
     from sparring.tensorfile import read_torch_file, tensors_of
 
-    path = Path(path)
+    path = expanded(path)
     weights = tensors_of(read_torch_file(path))
     try:
         module = Inception(weights)
@@ -104,7 +105,7 @@ def _body(weights: dict[str, Tensor]) -> nn.Module:
 
 
 def _path() -> Path:
-    return Path(os.environ.get("SPARRING_FEATURES", "")) / _FILE
+    return expanded(os.environ.get("SPARRING_FEATURES", "")) / _FILE
 
 
 def _missing() -> str | None:

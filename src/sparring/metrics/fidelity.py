@@ -76,11 +76,13 @@ def _absolute_error(wanted: Tensor, made: Tensor, network: FeatureNetwork | None
 def _sharpness(wanted: Tensor, made: Tensor, network: FeatureNetwork | None) -> Tensor:
     """The mean difference of neighbouring pixels over that of the wanted image: below 1 is blurred, above is noisy.
 
-    >>> flat = torch.full((1, 1, 2, 2), 90, dtype=torch.uint8)
+    What differs by less than a tenth of a grey level counts as flat, and differs by that.
+
+    >>> flat = torch.full((1, 1, 8, 8), 90, dtype=torch.uint8)
     >>> _sharpness(flat, flat, None).item()  # as sharp as was wanted, although nothing is
     1.0
     """
-    mine, theirs = (_contrast(images).clamp(min=1e-6) for images in (made, wanted))
+    mine, theirs = (_contrast(images).clamp(min=0.1) for images in (made, wanted))
     return mine / theirs
 
 

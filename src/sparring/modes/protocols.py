@@ -170,11 +170,11 @@ def rebased(word: str, protocol: Protocol) -> Recipe:
 
 
 def rounds_of(recipe: Recipe, protocol: Protocol) -> int:
-    """How long a trial of the recipe is; D's steps that G looks ahead count as turns, for they cost as much."""
+    """A trial's rounds: a turn of every fourth round counts as a quarter, a step of D that G looks ahead as a whole."""
     if protocol.rounds is not None:
         return protocol.rounds
     ahead = int(recipe.game_arguments.get("unroll", 0))
-    return max(protocol.turns // (sum(turn.times for turn in recipe.turns) + ahead), 1)
+    return max(int(protocol.turns / (sum(turn.times / turn.every for turn in recipe.turns) + ahead)), 1)
 
 
 def packing_of(recipe: Recipe) -> int:

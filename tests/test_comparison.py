@@ -40,9 +40,10 @@ def test_recipes_are_trained_scored_and_tested(folder: Path) -> None:
     assert len(said) == 4
     assert again.trials == found.trials
     assert json.loads((folder / "comparison.json").read_text())["recipes"] == ["gan", "lsgan"]
-    assert sorted(p.name for p in (folder / "samples").iterdir()) == [
-        "gan-0.png", "gan-1.png", "lsgan-0.png", "lsgan-1.png"
-    ]  # fmt: skip
+    pictures = sorted(p.name for p in (folder / "samples").iterdir())
+    assert [name.rpartition("-")[0] for name in pictures] == ["gan-0", "gan-1", "lsgan-0", "lsgan-1"]
+    compare(["gan"], setting=replace(TINY, n=60), seeds=[0], out=folder, say=silent)  # another setting
+    assert len(list((folder / "samples").iterdir())) == 5
 
 
 def test_trials_on_data_that_have_changed_are_played_again(folder: Path, tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_a_training_has_its_seed_its_subset_and_scores_on_reals_that_it_never_sa
     assert [trial["diverged"] for trial in found.trials] == [True, False]
 
 
-def test_what_cannot_be_compared() -> None:
+def test_what_cannot_be_compared(folder: Path) -> None:
     with pytest.raises(UsageError, match="only once"):
         compare(["gan", "gan"], setting=TINY, say=silent)
     with pytest.raises(UsageError, match="the same budget"):
@@ -223,6 +224,12 @@ def test_what_cannot_be_compared() -> None:
         compare(["gan"], setting=Setting(data="ring8", images=-5), say=silent)
     with pytest.raises(UsageError, match="ring8 would be taken for the data of that name"):
         compare(["gan"], setting=TINY, out="ring8", say=silent)
+    np.savez(folder / "set.npz", images=np.zeros((20, 16, 16), np.uint8))
+    for place in ({"out": folder}, {"out": folder / "found"}, {"work": folder / "by" / "and by"}):
+        with pytest.raises(UsageError, match=r"lies in the data \(.*\), to which it would be added; choose another"):
+            compare(["gan"], setting=Setting(data=str(folder), images=64, features="grey28"), say=silent, **place)
+    beside = Setting(folder / "set.npz", images=64, n=50, features="grey28")  # type: ignore[arg-type]
+    assert compare(["gan"], setting=beside, seeds=[0], out=folder, say=silent).setting.data == str(folder / "set.npz")
     with pytest.raises(UsageError, match="a subset of 1 images"):
         compare(["gan"], setting=Setting(images=100, subset=1), say=silent)
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sparring import recipes
 from sparring.console import display
 from sparring.engine.devices import Devices
-from sparring.errors import DiskError
+from sparring.errors import DiskError, UsageError
 from sparring.training.keeper import Keeper
 from sparring.training.session import Session, Wish, _free_run, begin, prepare
 
@@ -91,3 +92,27 @@ def test_trainings_without_a_folder_take_one_each(tmp_path: Path, monkeypatch: p
     Path("runs").write_text("a file")
     with pytest.raises(DiskError, match=r"runs/a cannot hold a run \(Not a directory\); choose an --out"):
         _free_run("a")
+
+
+def test_a_run_is_no_part_of_its_own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not go on, nor be measured: what it was trained on would have changed."""
+    monkeypatch.chdir(tmp_path)
+    pictures = tmp_path / "photos"
+    pictures.mkdir()
+    for k in range(8):
+        Image.new("L", (8, 8), k).save(pictures / f"{k}.png")
+
+    def begun(data: str, out: str | None) -> Path:
+        with display("none") as screen:
+            wish = Wish(recipes.gan(width=4, batch=4), data, None, None, 100, None, 0)
+            return prepare(wish, Devices("cpu", 1), screen, out).run.path
+
+    for data, out in (("photos", "photos/run"), (".", None), ("photos", str(pictures / "a" / "b"))):
+        with pytest.raises(UsageError, match=r"lies in the data \(.*\), to which it would be added"):
+            begun(data, out)
+    for data in ("ring8", "mnist"):
+        with pytest.raises(UsageError, match=f"{data} would be taken for the data of that name"):
+            begun(data, data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+    assert begun("photos", "photos-run") == Path("photos-run")
+    assert begun("ring8", "rings/ring8") == Path("rings/ring8")

@@ -7,6 +7,7 @@ difference.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import statistics
@@ -23,8 +24,9 @@ from torch import Tensor
 from sparring.chance import permutation
 from sparring.data import Dataset, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.opening import require_apart
 from sparring.data.options import sides_of
-from sparring.data.points import MIXTURES, POINT_SETS, Mixture
+from sparring.data.points import MIXTURES, Mixture
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
 from sparring.engine.endowment import endow
@@ -134,7 +136,8 @@ def compare(
     `work` is a folder for pictures and unfinished trainings alone. `jobs` run side by side.
     """
     images = None if setting.images is None else images_of(setting.images)
-    setting = replace(setting, size=sides_of(setting.size), images=images)
+    data = None if setting.data is None else str(setting.data)
+    setting = replace(setting, data=data, size=sides_of(setting.size), images=images)
     seeds = [int(seed) for seed in seeds]
     require_trials(recipes, seeds=seeds, jobs=jobs, threads=threads)
     if setting.minutes is not None and not 0 < setting.minutes <= 1e6:
@@ -148,8 +151,8 @@ def compare(
         setting = replace(setting, features=best_for(dataset.shape))  # going on later, or elsewhere, sees by the same
     folder = None if out is None else expanded(out)
     place = folder or (None if work is None else expanded(work))
-    if place is not None and setting.data in POINT_SETS and place.resolve() == Path(setting.data).resolve():
-        raise UsageError(f"{place} would be taken for the data of that name; choose another folder")
+    if place is not None:
+        require_apart(setting.data, place)
     journal = Journal(folder, "comparison.jsonl")
     shared = json.loads(json.dumps(asdict(setting)))
     earlier = [t for t in journal.open() if t.get("setting") == shared and t["recipe"] in recipes]
@@ -253,7 +256,9 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path 
     generator = TrainedGenerator(state.players[recipe.sampler].shown())
     if place is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
-        write_durably(place / "samples" / f"{slug(word)}-{seed}.png", png(picture, {"recipe": word, "seed": str(seed)}))
+        mark = hashlib.blake2b(str(setting).encode(), digest_size=4).hexdigest()  # a folder may hold other settings too
+        path = place / "samples" / f"{slug(word)}-{seed}-{mark}.png"
+        write_durably(path, png(picture, {"recipe": word, "seed": str(seed)}))
     places, _ = replace(split, train=train).shown()
     mixture = MIXTURES.get(dataset.name) if dataset.points else None
     values = _scores(generator, mixture, dataset.images(places), dataset.labels_at(places), setting)

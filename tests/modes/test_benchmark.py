@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from conftest import played_here
+from sparring import recipes
 from sparring.engine.checkpoint import save
 from sparring.engine.devices import Devices
 from sparring.engine.rounds import Round, batch_at, rounds
@@ -24,10 +25,10 @@ from sparring.errors import DiskError, FileUnusableError, Interrupted, UsageErro
 from sparring.metrics.modes import ModeCount
 from sparring.modes import PROTOCOLS, SETS, Protocol, benchmark, run_modes
 from sparring.modes.benchmark import protocol_of
-from sparring.modes.protocols import rebased
+from sparring.modes.protocols import rebased, rounds_of
 from sparring.modes.table import Mean, as_markdown, summarise
 from sparring.modes.trial import Trial, _lasting, play_trial
-from sparring.recipe import Given
+from sparring.recipe import Given, Turn
 from sparring.recipes.spelling import recipe_named
 from sparring.trials import Journal, slug
 
@@ -52,6 +53,7 @@ def test_trials_are_kept_and_not_played_again(folder: Path) -> None:
     more = run_modes("ring8", ["gan"], rounds=4, seeds=range(1), out=folder, say=said.append)
     assert len(said) == 5  # another length is another protocol
     assert more.protocol.name == "quick-4"
+    assert len(list((folder / "samples").iterdir())) == 3  # which has a picture of its own
 
 
 @pytest.mark.parametrize(("with_out", "with_work"), [(True, True), (True, False), (False, True), (False, False)])
@@ -73,8 +75,15 @@ def test_the_same_seed_is_the_same_trial() -> None:
     assert json.dumps(one) != json.dumps(other)
 
 
+def test_a_turn_of_every_fourth_round_is_a_quarter() -> None:
+    """Ten turns: eight rounds of one turn and, in two of them, of another."""
+    lazy = recipes.gan().but(turns=(Turn(("discriminator",)), Turn(("generator",), every=4)))
+    assert rounds_of(lazy, replace(PROTOCOLS["ring8"]["quick"], turns=10, rounds=None)) == 8
+
+
 @pytest.mark.parametrize(
-    ("word", "rounds"), [("gan", 4), ("r3gan", 4), ("wgan", 1), ("unrolled", 1), ("unrolled+steps=2", 2)]
+    ("word", "rounds"),
+    [("gan", 4), ("r3gan", 4), ("wgan", 1), ("unrolled", 1), ("unrolled+steps=2", 2)],
 )
 def test_a_trial_lasts_for_its_turns(word: str, rounds: int) -> None:
     """Eight turns are four rounds of a plain recipe, whatever its batch, and one of six turns."""

@@ -25,7 +25,7 @@ from sparring.data.report import printable
 from sparring.errors import DataError, DiskError, UsageError
 from sparring.paths import expanded
 
-__all__ = ["open_data"]
+__all__ = ["open_data", "require_apart"]
 
 _EMBEDDED = "Fashion-MNIST (test set)"
 
@@ -86,6 +86,21 @@ def open_data(
     if dataset.shape[1:] == (1, 1) and not dataset.points:
         raise DataError(f"the images of {found.name} are single pixels; give larger images, or another --size")
     return dataset
+
+
+def require_apart(source: str | Path | None, folder: Path) -> None:
+    """Raises UsageError for a folder of results that would be taken for the data, or would be added to them.
+
+    What was trained on would not be there any more then: no run could go on or be measured.
+    """
+    if not isinstance(source, str | Path) or not str(source).strip():
+        return  # `open_data` says what is wrong with it
+    place, here = expanded(source), folder.resolve()
+    if place.is_dir():
+        if here.is_relative_to(place.resolve()):
+            raise UsageError(f"{folder} lies in the data ({source}), to which it would be added; choose another --out")
+    elif str(source) in (*SET_NAMES, *POINT_SETS) and here == place.resolve():
+        raise UsageError(f"{folder} would be taken for the data of that name; choose another --out")
 
 
 def _find(source: str | Path, folder: Path) -> Source:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sparring.data.opening import require_apart
 from sparring.engine.checkpoint import write_durably
 from sparring.engine.devices import Devices
 from sparring.errors import FileUnusableError, UsageError
@@ -55,6 +56,8 @@ def run_modes(
     _refuse_the_same(recipes, chosen, (3, 28, 28) if data == "stacked-mnist" else (2, 1, 1))
     folder = None if out is None else expanded(out)
     place = folder or (None if work is None else expanded(work))
+    if place is not None:
+        require_apart(digits, place)
     journal = Journal(folder, "trials.jsonl")
     try:
         earlier = [trial for trial in map(Trial.from_json, journal.open()) if trial.data == data]
@@ -76,7 +79,7 @@ def run_modes(
         write_durably(folder / "summary.json", (json.dumps(summary.to_json(), indent=1) + "\n").encode())
         write_durably(folder / "table.md", as_markdown(summary).encode())
         if (folder / "samples").is_dir():
-            write_durably(folder / "samples.png", png(sheet(folder / "samples", recipes)))
+            write_durably(folder / "samples.png", png(sheet(folder / "samples", data, chosen.name, recipes)))
     return summary
 
 

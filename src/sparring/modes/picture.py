@@ -24,7 +24,7 @@ _LINE, _LETTERS = 12, 32
 
 def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
     """The samples of a trial: points in the window of the data, or the first 36 images."""
-    path = folder / f"{slug(trial.recipe)}.png"
+    path = _place(folder, trial.data, trial.protocol, trial.recipe)
     if trial.data in MIXTURES:
         reach = 1.25 * float(abs(MIXTURES[trial.data].centres).max())
         picture = scatter(samples.view(-1, 2, 1, 1), side=_SIDE, reach=reach)
@@ -34,9 +34,9 @@ def draw_samples(folder: Path, trial: Trial, samples: Tensor) -> Path:
     return path
 
 
-def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Image:
-    """The pictures of some recipes, named."""
-    found = [(word, folder / f"{slug(word)}.png") for word in recipes]
+def sheet(folder: Path, data: str, protocol: str, recipes: Sequence[str], *, columns: int = 5) -> Image.Image:
+    """The pictures of some recipes on a set under a protocol, named."""
+    found = [(word, _place(folder, data, protocol, word)) for word in recipes]
     found = [(word, path) for word, path in found if path.exists()]
     captions = [textwrap.fill(word.replace("+", " +"), _LETTERS).replace(" +", "+") for word, _ in found]
     above = 4 + _LINE * max((caption.count("\n") + 1 for caption in captions), default=0)
@@ -51,3 +51,8 @@ def sheet(folder: Path, recipes: Sequence[str], *, columns: int = 5) -> Image.Im
         with Image.open(path) as picture:
             paper.paste(picture.convert("RGB"), (corner[0], corner[1] + above))
     return paper
+
+
+def _place(folder: Path, data: str, protocol: str, recipe: str) -> Path:
+    """Where a picture is: a folder may hold trials on several sets and under several protocols."""
+    return folder / f"{data}-{protocol}-{slug(recipe)}.png"

@@ -18,6 +18,7 @@ from sparring import __version__
 from sparring.console import Display
 from sparring.data import Dataset, Split, open_data, split_held_out
 from sparring.data.loader import Loader
+from sparring.data.opening import require_apart
 from sparring.data.options import Channels
 from sparring.data.points import POINT_SETS
 from sparring.data.split import recorded_split
@@ -118,6 +119,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
     """Open the data, choose and bind the recipe, turn minutes into images, and say all of it."""
     if out is not None:
         _refuse_existing(Run(out))
+    require_apart(wish.data, Path("runs") if out is None else Run(out).path)
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
     source = wish.start.checkpoint if wish.start else None  # raises what it raises before anything is measured

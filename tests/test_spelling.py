@@ -80,6 +80,8 @@ WRONG = {
     "gan+batch_norm=true+batch=1": "batch norm in the generator compares images, of which a turn has one",
     "gan+batch_norm=true+batch=8+accumulate=8": "batch norm in the generator compares images",
     "gan+batch_norm=true+batch=8+generator_batch=0.1": "batch norm in the generator compares images",
+    "gan+batch_norm=true+packing=8+batch=8": "batch norm in the discriminator compares images, of which a turn has one",
+    "gan+batch_norm=true+fakes_per_real=0.1+batch=8": "batch norm in the generator compares images",
     "stylegan+mixing=1.5": "mixing styles with a probability of 1.5 cannot be; give a number from 0 to 1",
     "stylegan2+mixing=-0.1": "mixing styles with a probability of -0.1 cannot be",
     "gan+layers=-1": "-1 layers cannot be; give 0 or more",
@@ -90,6 +92,9 @@ WRONG = {
     "dcgan+unroll=1000": "looking 1000 steps ahead cannot be",
     "dcgan+penalty=r1:-1": "a weight of -1.0",
     "wgan+network=progan": "the discriminator's layers scale their weights at every use, so that clipping them",
+    "wgan+modify=spectral_norm": "the discriminator's layers scale their weights at every use, so that clipping them",
+    "r3gan+blocks=-1": "-1 blocks cannot be; give 1 or more",
+    "vqgan+blocks=0": "0 blocks cannot be; give 1 or more",
     "stylegan2+generator_penalty=orthogonal:0.1": "the generator's layers scale their weights at every use, so that "
     "orthogonal does not mean what it says",
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from sparring.chance import KINDS
 from sparring.errors import UsageError
@@ -74,11 +75,16 @@ def _refuse_penalties(recipe: Recipe, game: Game) -> None:
 
 
 def _refuse_single(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
-    """Batch norm of dense layers compares the images of a batch, or of a part of one, which must be two at least."""
+    """Batch norm of dense layers compares the images of a batch, or of a part of one, which must be two at least.
+
+    D is shown packs of them, and of fakes there may be fewer than of reals.
+    """
     least = min((round(batch * t.batch_fraction) for t in recipe.turns for batch in ends(recipe.batch)), default=2)
-    if least // recipe.accumulate > 1:
-        return
+    taken = recipe.game_arguments
+    least = int(least // recipe.accumulate * min(taken.get("fakes_per_real", 1), 1))
     for player, network in players.items():
+        if least // (taken.get("packing", 1) if player == "discriminator" else 1) > 1:
+            continue
         if any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
             raise UsageError(f"batch norm in the {player} compares images, of which a turn has one; use a larger batch")
 
@@ -88,8 +94,11 @@ def _refuse_stored(recipe: Recipe, players: Mapping[str, nn.Module]) -> None:
     wishes = [(constraint.player, "clipping them") for constraint in recipe.constraints]
     turned = [(player, p.of, p.name) for turn in recipe.turns for player in turn.players for p in turn.penalties]
     wishes += [(player, name) for player, penalty, name in turned if penalty is orthogonal]
+    clipped = {constraint.player for constraint in recipe.constraints}
     for player, wish in wishes:
-        if any(isinstance(module, EqualConv | EqualLinear) for module in players[player].modules()):
+        modules = list(players[player].modules())
+        divided = player in clipped and any(map(is_parametrized, modules))  # by spectral norm
+        if divided or any(isinstance(module, EqualConv | EqualLinear) for module in modules):
             raise UsageError(
                 f"the {player}'s layers scale their weights at every use, so that {wish} does not mean what it says; "
                 "leave it out, or take another network"

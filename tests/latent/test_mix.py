@@ -54,7 +54,7 @@ def test_what_cannot_be_mixed(generator: TrainedGenerator) -> None:
         mix(generator, [], [2], [0])
     with pytest.raises(UsageError, match="no styles to mix"):
         mix(TrainedGenerator(dcgan.Generator((1, 8, 8), width=2)), [1], [2], [0])
-    for wrong in ("a", "1-b", "", "3-", "5-3"):
+    for wrong in ("a", "1-b", "", "3-", "5-3", "0-9999999999"):
         with pytest.raises(UsageError, match="is no list of layers"):
             layers_named(wrong)
 

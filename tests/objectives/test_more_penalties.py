@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parametrizations
 
 from conftest import noise_of
+from sparring.networks.modifiers import MinibatchDiscrimination
 from sparring.objectives import penalties
 from sparring.objectives.losses import least_squares, non_saturating
 from sparring.objectives.paths import path_lengths
@@ -133,6 +134,17 @@ def test_transposed_convolutions_have_a_row_for_each_output() -> None:
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[0] = 1.0
+    assert float(orthogonal(inputs(network=layer), {})[0].detach()) == pytest.approx(2.0)
+
+
+def test_minibatch_discrimination_has_a_row_for_each_output() -> None:
+    """T is `[features, outputs]`: columns that stand apart cost nothing, two equal ones of length 1 cost 2."""
+    layer = MinibatchDiscrimination(3, 2, 1).double()
+    with torch.no_grad():
+        layer.tensor.copy_(torch.tensor([[1.0, 1.0], [1.0, -1.0], [0.0, 0.0]]))
+    assert float(orthogonal(inputs(network=layer), {})[0].detach()) == 0
+    with torch.no_grad():
+        layer.tensor.copy_(torch.tensor([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]))
     assert float(orthogonal(inputs(network=layer), {})[0].detach()) == pytest.approx(2.0)
 
 

@@ -36,7 +36,8 @@ class CycleGame:
 
     Reals have two classes, A and B, and a batch has equally many of each. A turn of both translators has the terms
     `adversarial`, `cycle` and `identity`, each the sum of both directions; a turn of both judges compares reals with
-    fakes that come out of a pool of the last `pool` ones (Shrivastava et al. 2017), which is saved with the run. In a
+    fakes that come out of a pool of the last `pool` ones (Shrivastava et al. 2017), which is saved with the run; of
+    several processes each has a pool of its own, and the first one's is saved, so that resuming is not exact. In a
     round whose translators move first, judges see the reals and fakes of that turn, as the authors' do. Turns are about
     the `pieces` of reals that they are shown.
     """

@@ -17,6 +17,8 @@ from sparring.pictures import grid, png, to_uint8
 
 __all__ = ["images_of", "layers_named", "mix", "require_layers", "table", "write_table"]
 
+_MOST_LAYERS = 1000
+
 
 def mix(
     generator: TrainedGenerator,
@@ -75,7 +77,7 @@ def layers_named(text: str) -> list[int]:
         for part in text.split(","):
             first, dash, last = part.strip().partition("-")
             named = range(int(first), int(last if dash else first) + 1)
-            if not named:
+            if not 0 < len(named) <= _MOST_LAYERS:
                 raise ValueError(part)
             found += named
     except ValueError as error:

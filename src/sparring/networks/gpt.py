@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from sparring.errors import UsageError
+from sparring.networks.layers import require_count
 
 __all__ = ["CodePrior"]
 
@@ -47,6 +48,7 @@ class CodePrior(nn.Module):
         top_k: int | None = None,
     ) -> None:
         super().__init__()
+        require_count(layers, "layers", least=1)
         if width % heads:
             raise UsageError(f"a width of {width} does not split into {heads} heads; use a multiple of {heads}")
         self.codec = codec(shape).requires_grad_(False).eval()

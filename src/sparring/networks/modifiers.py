@@ -118,6 +118,8 @@ class MinibatchDiscrimination(nn.Module):
     o(x_i)_b = sum over j of exp(-|M_ib - M_jb|_1), j = i left out, which only shifts it by one; M = f T.
     """
 
+    rows_are_inputs = True
+
     def __init__(self, features: int, kernels: int, dim: int) -> None:
         super().__init__()
         self.kernels, self.dim = kernels, dim

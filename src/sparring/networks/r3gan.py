@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu
 
-from sparring.networks.layers import DiscriminatorBase, Verdict, pyramid
+from sparring.networks.layers import DiscriminatorBase, Verdict, pyramid, require_count
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -40,6 +40,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.z_dim, self.z_kind = z_dim, z_kind
+        require_count(blocks, "blocks", least=1)
         sizes = pyramid(shape)
         widths = _widths(width, sizes.doublings)
         depth = blocks * len(widths)
@@ -64,6 +65,7 @@ class Discriminator(DiscriminatorBase):
 
     def __init__(self, shape: tuple[int, int, int], classes: int = 0, *, width: int = 96, blocks: int = 2) -> None:
         super().__init__()
+        require_count(blocks, "blocks", least=1)
         sizes = pyramid(shape)
         widths = _widths(width, sizes.doublings)[::-1]
         depth = blocks * len(widths)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention, silu
 
 from sparring.errors import UsageError
-from sparring.networks.layers import Translator, UpConv, require_multiple
+from sparring.networks.layers import Translator, UpConv, require_count, require_multiple
 from sparring.networks.quantiser import Quantiser
 
 __all__ = ["Codec"]
@@ -50,6 +50,7 @@ class Codec(Translator):
             attention = (last,) if attention else ()
         if not all(0 <= level <= last for level in attention):
             raise UsageError(f"attention at sizes {list(attention)} cannot be; give numbers from 0 to {last}")
+        require_count(blocks, "blocks", least=1)
         self.given = self.channels = shape[0]
         self.multiple = 2**last
         self.check(*shape[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ __all__ = ["historical_averaging", "orthogonal"]
 
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-"""Layers whose weights are stored with one row for each input."""
+"""Layers whose weights are stored with one row for each input; others say so by `rows_are_inputs`."""
 
 
 def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
@@ -21,7 +23,8 @@ def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     tables of embeddings, whose rows may be more than can stand apart.
     """
     total, network = inputs.fake.new_zeros(()), inputs.network
-    tables, turned = _weights(network, (nn.Embedding,)), _weights(network, _TRANSPOSED)
+    tables = _weights(network, lambda module: isinstance(module, nn.Embedding))
+    turned = _weights(network, lambda m: isinstance(m, _TRANSPOSED) or getattr(m, "rows_are_inputs", False))
     for weight in network.parameters():
         if weight.dim() > 1 and id(weight) not in tables:
             rows = (weight.transpose(0, 1) if id(weight) in turned else weight).flatten(1)
@@ -30,9 +33,9 @@ def _orthogonal(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:
     return total.expand(1), state
 
 
-def _weights(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> set[int]:
-    """Which weights belong to layers of some kinds, also where a parametrisation such as spectral norm holds them."""
-    return {id(weight) for module in network.modules() if isinstance(module, kinds) for weight in module.parameters()}
+def _weights(network: nn.Module, chosen: Callable[[nn.Module], bool]) -> set[int]:
+    """Which weights belong to chosen layers, also where a parametrisation such as spectral norm holds them."""
+    return {id(weight) for module in network.modules() if chosen(module) for weight in module.parameters()}
 
 
 def _historical_averaging(inputs: PenaltyInputs, state: State) -> tuple[Tensor, State]:

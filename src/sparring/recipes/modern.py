@@ -45,7 +45,8 @@ def r3gan(
 ) -> Recipe:
     """R3GAN: relativistic pairing with R1 and R2 on residual networks without normalisation (Huang et al. 2024).
 
-    The paper augments images by ADA's pipe as well; `+augment=ada` adds it.
+    The paper augments images as well, by ADA's pipe with half of its colours and with holes; `+augment=ada` adds it as
+    its own paper has it.
 
     Parameters
     ----------

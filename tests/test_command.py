@@ -498,7 +498,7 @@ def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert capsys.readouterr().err == "sparring: stopped\n"
 
 
-@pytest.mark.parametrize("text", ["def broken(:\n", "1 / 0\n", "raise KeyError('x')\n"])
+@pytest.mark.parametrize("text", ["def broken(:\n", "1 / 0\n", "raise KeyError('x')\n", "raise SystemExit\n"])
 def test_a_module_that_cannot_be_imported_is_named(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import pytest
 import torch
@@ -29,8 +30,8 @@ from sparring.networks.vqgan import Codec
 from sparring.objectives.losses import AdversarialLoss, share_right
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
 from sparring.pictures import scaled
-from sparring.recipe import BoundRecipe, Recipe
-from sparring.recipe_file import from_json, to_json
+from sparring.recipe import BoundRecipe, Optim, Recipe
+from sparring.recipe_file import foreign_modules, from_json, to_json
 from sparring.recipes.changes import CHANGES
 from sparring.recipes.players import architectures, players
 from sparring.recipes.spelling import recipe_named
@@ -87,6 +88,34 @@ def play(fitted: BoundRecipe, n: int, devices: Devices, *, state: State | None =
         state = played.state
     assert state is not None
     return state
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"emas": None}, {"turns": None}, {"batch": "8"}, {"game": {}}, {"optims": []}, {"papers": [1]}, {"sampler": 3}],
+)
+def test_a_recipe_file_with_other_kinds_of_values_is_refused(damage: dict[str, Any]) -> None:
+    encoded = to_json(bound("gan", (1, 16, 16)))
+    encoded["with"]["recipe"]["with"].update(damage)
+    with pytest.raises(FileUnusableError, match=f"damaged: {min(damage)} cannot be what it says; restore it"):
+        from_json(encoded)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Halving:
+    """A person's own schedule."""
+
+    start: float
+
+    def __call__(self, seen: float) -> float:
+        return self.start / 2
+
+
+def test_the_module_of_ones_own_schedule_is_known() -> None:
+    recipe = recipes.gan()
+    own = recipe.but(optims={name: Optim(rate=Halving(1e-3)) for name in recipe.optims})
+    assert foreign_modules(own) == (Halving.__module__,)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

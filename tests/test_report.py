@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from sparring import recipes
 from sparring.engine.rundir import Run
@@ -273,6 +274,14 @@ def test_a_damaged_grid_is_left_out(tmp_path):
     run = make_run(tmp_path, grids=3)
     run.grids()[1][1].write_bytes(b"not a picture")
     assert len(film(run).frames) == 2
+
+
+def test_a_grid_that_pillow_takes_for_a_bomb_is_left_out(tmp_path, monkeypatch):
+    """64 images of 1,700 pixels are one; such a run goes on, and has a report."""
+    run = make_run(tmp_path, grids=3)
+    with Image.open(run.grids()[0][1]) as picture:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", picture.width * picture.height // 3)
+    assert film(run).frames == ()
 
 
 def test_thinning_keeps_the_ends_whatever_they_cost():

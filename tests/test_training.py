@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ import sparring
 from sparring import Run, recipes
 from sparring.engine.checkpoint import save
 from sparring.engine.sampler import TrainedGenerator, settled
-from sparring.errors import DiskError
+from sparring.errors import DiskError, UsageError
 from sparring.recipe import Ema
 from sparring.report.page import _state
 from sparring.training import keeper
@@ -100,6 +101,42 @@ def test_a_run_is_evaluated_by_one_generator_whatever_it_writes_meanwhile(
     monkeypatch.setattr(Run, "generator", property(counted))
     sparring.evaluate(run, metrics="fid", n=64)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3)])
+def test_a_whole_number_of_numpy_is_a_seed(seed: Any, tmp_path: Path) -> None:
+    assert trained(tmp_path / "run", seed=seed).card["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"seed": 1.5}, "seed 1.5 cannot be; give a whole number"),
+        ({"seed": "1"}, "seed '1' cannot be; give a whole number"),
+        ({"minutes": "0.1", "images": None}, "0.1 minutes cannot be; give a number above 0"),
+    ],
+)
+def test_what_is_no_number_begins_no_run(asked: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        sparring.train(recipes.gan(width=8), "ring8", out=tmp_path / "run", **{"images": 100} | asked)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_resume_leaves_no_trace(tmp_path: Path) -> None:
+    """The last record may be that of a divergence, which a line behind it would hide."""
+    run = trained(tmp_path / "run")
+    before = (run.path / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="give --images a larger total"):
+        sparring.train(out=run.path, resume=True, images=100, threads=1)
+    assert (run.path / "log.jsonl").read_bytes() == before
+
+
+def test_refused_transfers_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = trained(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="too little of the generator"):
+        sparring.train(recipes.gan(width=32), "ring8", start=start, images=100, threads=1)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_home_is_where_one_types_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

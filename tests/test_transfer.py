@@ -133,7 +133,7 @@ def test_a_kill_before_the_first_round_loses_nothing(first: tuple[sp.Run, Path],
     data = images_with(folder, "five", 5)
     session = prepared(data, run, tmp_path / "second")
     begin(session)
-    with pytest.raises(FileUnusableError, match="no checkpoint"):
+    with pytest.raises(FileUnusableError, match="could save the weights that it begins with; remove it"):
         sp.train(out=tmp_path / "second", resume=True, **QUIET)
     second = sp.train(data=data, images=300, start=run, out=tmp_path / "third", **QUIET)
     assert max(c.seen for c in checkpoints(second.path / "checkpoints")) >= 300

@@ -123,7 +123,7 @@ def _trusted(name: str, module: str, member: str) -> Any:
         sys.path.insert(0, "")
     try:
         return functools.reduce(getattr, member.split("."), importlib.import_module(module))
-    except Exception as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported, or be a script
         reason = str(error) if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
         raise UsageError(f"{name!r} cannot be imported ({reason}); check the name and the working folder") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparring.errors import FileUnusableError, UsageError
 from sparring.names import known_name, name_of, resolve
-from sparring.recipe import BoundRecipe, Facts, Recipe
+from sparring.recipe import BoundRecipe, Constraint, Ema, Facts, Given, Optim, Paper, Recipe, Turn
 
 __all__ = ["foreign_modules", "from_json", "identity", "to_json"]
 
@@ -46,7 +46,34 @@ def from_json(encoded: Mapping[str, Any], *, trust: Iterable[str] = ()) -> Bound
         raise FileUnusableError(f"the recipe file cannot be used: {error}") from error
     if not (isinstance(bound, BoundRecipe) and isinstance(bound.recipe, Recipe) and _possible(bound.facts)):
         raise FileUnusableError("the recipe file does not hold a bound recipe")
+    if (wrong := _unlikely(bound.recipe)) is not None:
+        raise FileUnusableError(f"the recipe file is damaged: {wrong} cannot be what it says; restore it from a copy")
     return bound
+
+
+def _unlikely(recipe: Recipe) -> str | None:
+    """The first field of a recipe that is not of its kind; a file may have been altered."""
+    kinds = {"name": str, "summary": str, "mirror": bool, "balanced": bool, "accumulate": int, "sampler": str}
+    right = {name: isinstance(getattr(recipe, name), kind) for name, kind in kinds.items()}
+    rows: dict[str, type] = {"papers": Paper, "turns": Turn, "constraints": Constraint}
+    tables: dict[str, type] = {"optims": Optim, "emas": Ema, "given": Given}
+    right |= {name: _are(getattr(recipe, name), kind) for name, kind in rows.items()}
+    for name, kind in tables.items():
+        table = getattr(recipe, name)
+        right[name] = isinstance(table, Mapping) and _are(tuple(table.values()), kind)
+    right["optims"] = right["optims"] and all(_is_schedule(optim.rate) for optim in recipe.optims.values())
+    right["batch"] = _is_schedule(recipe.batch)
+    right["growth"] = recipe.growth is None or _is_schedule(recipe.growth)
+    right["game"] = callable(recipe.game)
+    return next((name for name, is_right in right.items() if not is_right), None)
+
+
+def _are(items: Any, kind: type) -> bool:
+    return isinstance(items, tuple) and all(isinstance(item, kind) for item in items)
+
+
+def _is_schedule(number: Any) -> bool:
+    return callable(number) or (isinstance(number, int | float) and not isinstance(number, bool))
 
 
 def _possible(facts: object) -> bool:
@@ -86,7 +113,7 @@ def _collect(thing: Any, found: set[str]) -> None:
         for item in thing:
             _collect(item, found)
     elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        _collect(tuple(getattr(thing, f.name) for f in dataclasses.fields(thing)), found)
+        _collect((type(thing), *(getattr(thing, f.name) for f in dataclasses.fields(thing))), found)
     elif isinstance(thing, type | types.FunctionType):
         found.add(thing.__module__)
 

@@ -30,9 +30,10 @@ class Tracker:
         self._writer.flush()
 
     def picture(self, seen: int, path: Path) -> None:
-        """A sample grid."""
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-        self._writer.add_image("samples", pixels, seen, dataformats="HWC")
+        """A sample grid, but for one that is too large to be read."""
+        with contextlib.suppress(Image.DecompressionBombError):
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+            self._writer.add_image("samples", pixels, seen, dataformats="HWC")
 
 
 @contextlib.contextmanager

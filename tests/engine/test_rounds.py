@@ -27,7 +27,7 @@ from sparring.games.two_player import TwoPlayerGame
 from sparring.networks.layers import Verdict
 from sparring.objectives.losses import non_saturating
 from sparring.objectives.penalties import PenaltyFunction, PenaltyInputs
-from sparring.recipe import BoundRecipe, Constraint, Optim, Penalty, Recipe, Term, Turn
+from sparring.recipe import BoundRecipe, Constraint, Optim, Penalty, Recipe, Term, Turn, fitted
 from sparring.recipes.spelling import recipe_named
 from sparring.schedule import Linear, Steps
 from test_contracts import bound, play, small
@@ -307,6 +307,26 @@ def test_minutes_count_rounds_of_batches_between_the_measured_ones(
     measured = pace.measure_pace(fitted, noise_loader((2, 1, 1)), devices)
     assert asked == [1, 26, 50]
     assert measured.seconds_per_image == pytest.approx(2 * 4.499205 / 50 + 0.5, rel=1e-6)
+
+
+def test_minutes_of_windows_that_meet_at_one_budget_only(monkeypatch: pytest.MonkeyPatch, devices: Devices) -> None:
+    """Both players' fixed begin, and others that end with half of the budget: of a small one no round has any."""
+    monkeypatch.setattr(pace, "_time", lambda fitted, batch, *_: (float(len(fitted.recipe.turns)), 0.0))
+    players = ("discriminator", "generator")
+    late = [Turn((name,), begin=600) for name in players]
+    early = [Turn((name,), end=fitted(lambda facts: facts.budget / 2)) for name in players]
+    recipe = toy().but(turns=(*late, *early))
+    measured = pace.measure_pace(recipe.bind((2, 1, 1), 0, 96, 2000), noise_loader((2, 1, 1)), devices)
+    shorter = measured.over(recipe.bind((2, 1, 1), 0, 96, 1000))  # from 500 to 600 nobody plays
+    assert 2.0 <= shorter.seconds_per_image <= 4.0
+
+
+def test_turns_of_a_scheduled_batch_split_as_it_does(devices: Devices) -> None:
+    """Half of ten is five, of which two parts take four."""
+    turns = (Turn(("discriminator",), batch_fraction=0.5), Turn(("generator",)))
+    recipe = toy(batch=Steps((8, 10), at=(0, 8)), accumulate=2).but(turns=turns)
+    state = after(recipe, 3, devices)
+    assert (state.round, state.seen) == (3, 28)
 
 
 def test_checkpoints_are_pruned_only_behind_newer_ones(devices: Devices, folder: Path) -> None:

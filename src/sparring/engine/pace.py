@@ -61,10 +61,14 @@ class Pace:
         found = []
         for k in range(_MOMENTS):
             moment = begin + (bound.facts.budget - begin) * (k + 0.5) / _MOMENTS
-            batches, seconds, operations = self.measured[_stage(bound, moment)]
+            batches, seconds, operations = self.measured[self._like(_stage(bound, moment))]
             found.append([_interpolate(batches, costs, bound, moment) for costs in (seconds, operations)])
         seconds_each, operations_each = (sum(costs) / _MOMENTS for costs in zip(*found, strict=True))
         return Pace(seconds_each, operations_each, self.measured)
+
+    def _like(self, stage: _Stage) -> _Stage:
+        """The stage itself, or the measured one most like it: turns that follow the budget may meet others only now."""
+        return min(self.measured, key=lambda m: (m.level != stage.level, len({*m.turns} ^ {*stage.turns})))
 
 
 def affordable(bind: Callable[[int], BoundRecipe], pace: Pace, minutes: float) -> int:

@@ -78,7 +78,12 @@ def rounds(
 
 def batch_at(recipe: Recipe, seen: float, processes: int = 1) -> int:
     """The global batch after `seen` images; one that follows a schedule is cut to what splits into equal parts."""
-    batch, pieces = max(int(value(recipe.batch, seen)), 1), processes * recipe.accumulate
+    return _splitting(recipe, max(int(value(recipe.batch, seen)), 1), processes)
+
+
+def _splitting(recipe: Recipe, batch: int, processes: int) -> int:
+    """Images of a round or a turn: of a schedule as many as split, for nobody has chosen each of its numbers."""
+    pieces = processes * recipe.accumulate
     return max(batch // pieces, 1) * pieces if callable(recipe.batch) else batch
 
 
@@ -212,7 +217,8 @@ class _Batch:
     def __init__(self, context: _Context, turn: Turn, cursor: int, part: int, parts: int) -> None:
         self._context, self.parts = context, parts
         self._place = part * context.devices.world + context.devices.rank
-        self._global = max(round(context.batch * turn.batch_fraction), 1)
+        images = max(round(context.batch * turn.batch_fraction), 1)
+        self._global = _splitting(context.bound.recipe, images, context.devices.world)
         self._part = context.devices.share(self._global, part, parts)
         self._begin = self.cursor = cursor
         self._real: tuple[Tensor, Tensor | None] | None = None

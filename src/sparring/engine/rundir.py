@@ -194,7 +194,7 @@ class Run:
         self.__dict__.pop("card", None)
 
     def restore(self, state: State, identity: str) -> int:
-        """Load the newest intact checkpoint into `state`, note it in the log, and return its `seen`.
+        """Load the newest intact checkpoint into `state`, and return its `seen`.
 
         Raises FileUnusableError if there is none that is intact, or if it is not of this run (`identity`).
         """
@@ -206,7 +206,6 @@ class Run:
                     f"{found.path} belongs to a run with another recipe or seed; remove it from this folder"
                 )
             state.load(tensors, record)
-        self.append({"resumed_at": state.seen})
         return state.seen
 
     def append(self, record: Mapping[str, Any]) -> None:

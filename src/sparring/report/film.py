@@ -53,7 +53,7 @@ def film(run: Run, *, limit: int = LIMIT) -> Film:
     """The grids of a run: all of them, or as many evenly spread ones as fit into `limit` characters."""
     found: list[tuple[int, _Picture]] = []
     for seen, path in run.grids():
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Image.DecompressionBombError):  # one that large could not be shown either
             found.append((seen, _embed(path, path.stat().st_mtime_ns)))
     chosen = [found[k] for k in thin([len(picture.url) for _, picture in found], limit)]
     keys = {0, len(chosen) // 2, len(chosen) - 1}

@@ -6,6 +6,8 @@ import contextlib
 import os
 import shlex
 from collections.abc import Sequence
+from numbers import Real
+from operator import index
 from pathlib import Path
 
 from sparring.console import Display, ProgressStyle, display
@@ -63,6 +65,7 @@ def train(
     DiskError, and Interrupted after a signal, when everything is saved.
     """
     _check_kinds(recipe, data, size)
+    seed, threads = _whole(seed, "seed"), _whole(threads, "threads")
     _check(images, minutes, threads, seed)
     if tensorboard:
         tensorboard_writer()  # raises what it raises before anything is written
@@ -117,13 +120,25 @@ def _check_kinds(recipe: object, data: object, size: object) -> None:
         raise UsageError(f"size {size!r} cannot be; give a side, or a height and a width")
 
 
+def _whole(number: int | None, what: str) -> int | None:
+    """A whole number of any kind, such as numpy's, as Python's; raises UsageError for what is none."""
+    try:
+        return None if number is None else index(number)
+    except TypeError:
+        raise UsageError(f"{what} {number!r} cannot be; give a whole number") from None
+
+
+def _is_number(thing: object) -> bool:
+    return isinstance(thing, Real) and not isinstance(thing, bool)
+
+
 def _check(images: int | str | None, minutes: float | None, threads: int | None, seed: int | None) -> None:
     """Refuse what cannot be meant, before anything is opened."""
     if images is not None:
         images_of(images)
     if images is not None and minutes is not None:
         raise UsageError("both images and minutes bound the run; give one of them")
-    if minutes is not None and not 0 < minutes <= 1e6:
+    if minutes is not None and not (_is_number(minutes) and 0 < minutes <= 1e6):
         raise UsageError(f"{minutes} minutes cannot be; give a number above 0, for example 0.5")
     if threads is not None and not 1 <= threads <= 1024:
         raise UsageError(f"{threads} threads cannot be; give a number from 1 to the cores of this machine")
@@ -138,9 +153,9 @@ def _play(session: Session, stop: StopRequest, screen: Display, tracking: Tracke
     state, run = session.state, session.run
     keeper = Keeper(session, screen, tracking)
     if state.seen == 0:
-        keeper.grid()
         if session.inherits:
             keeper.checkpoint(last=True)  # another run's weights must not be lost with a kill before the first one
+        keeper.grid()
     try:
         for played in rounds(
             session.bound, session.loader, seed=session.seed, state=state, devices=session.devices, until=session.until

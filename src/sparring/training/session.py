@@ -22,6 +22,7 @@ from sparring.data.opening import require_apart
 from sparring.data.options import Channels
 from sparring.data.points import POINT_SETS
 from sparring.data.split import recorded_split
+from sparring.engine.checkpoint import checkpoints
 from sparring.engine.devices import Devices, machine
 from sparring.engine.endowment import endow
 from sparring.engine.pace import affordable, measure_pace
@@ -143,8 +144,6 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         f"minutes at {1 / pace.seconds_per_image:.0f} images/s on {devices.threads} "
         f"thread{'s' * (devices.threads > 1)}, then its score (--minutes and --images change it)"
     )
-    run = Run(out) if out is not None else _free_run(f"{_plain_name(dataset.name)}-{slug(recipe.name)}")
-    run.trust = foreign_modules(recipe)
     name = Path(sys.argv[0]).name  # __main__.py for `python -m sparring`
     card = {
         "sparring": __version__,
@@ -156,10 +155,13 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         **({"start": source.digest} if source else {}),
         "command": shlex.join(["sparring" if name == "__main__.py" else name, *sys.argv[1:]]),
     }
-    session = Session(run, bound, dataset, split, devices, card)
+    session = Session(Run(out or "runs"), bound, dataset, split, devices, card)
     said = endow(session.state, bound.recipe) + (inherit(session.state, source) if source else [])
     for line in said:
         screen.say(line)
+    if out is None:  # nothing can be refused any more, so no empty folder is left behind
+        session.run = _free_run(f"{_plain_name(dataset.name)}-{slug(recipe.name)}")
+    session.run.trust = foreign_modules(recipe)
     return session
 
 
@@ -321,15 +323,20 @@ def resume_session(run: Run, wish: Wish, devices: Devices, screen: Display) -> S
     split = recorded_split(dataset, recorded["held_out"], bound.recipe.reading)
     session = Session(run, bound, dataset, split, devices, card)
     if session.inherits:
-        run.checkpoint  # noqa: B018 - without one, the weights that it began with are gone, and it must not begin anew
+        if not checkpoints(run.path / "checkpoints"):
+            what = "was ended before it could save the weights that it begins with"
+            raise FileUnusableError(f"{run.path} {what}; remove it, and begin it again")
+        run.checkpoint  # noqa: B018 - without an intact one those weights are gone as well
     seen = run.restore(session.state, session.identity)
-    session.seconds = next((r["seconds"] for r in reversed(run.records()) if "seconds" in r), 0.0)
+    played = (r["seconds"] for r in reversed(run.records()) if "seconds" in r and r.get("seen", 0) <= seen)
+    session.seconds = next(played, 0.0)
     if wish.images is not None:
         session.until = images_of(wish.images)
         if session.until <= seen - value(bound.recipe.batch, seen):  # the last round may go beyond
             raise UsageError(f"{run.path} has seen {seen:,} images already; give --images a larger total")
     elif wish.minutes is not None:
         session.until = seen + measure_pace(bound, session.loader, devices).over(bound, seen).images(wish.minutes)
+    run.append({"resumed_at": seen})  # only now: one that is refused has played nothing again
     screen.say(f"going on at {seen / 1000:,.1f} kimg of {session.until / 1000:,.1f}")
     now, then = machine(devices), card.get("machine", {})
     changed = [f"{name}: {then.get(name)} -> {value}" for name, value in now.items() if then.get(name) != value]

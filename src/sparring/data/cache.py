@@ -33,7 +33,7 @@ from sparring.paths import expanded
 
 __all__ = ["Cache", "cache_folder", "cache_key"]
 
-_FORMAT = 2
+_FORMAT = 3
 _NEW = ".new-"
 _OLD = ".old-"
 _ABANDONED_SECONDS = 24 * 3600

@@ -49,10 +49,10 @@ CALLS: dict[str, tuple[str, str, tuple[Any, ...], dict[str, Any]]] = {
         {"seed": 3, "tile": 64},
     ),
     "export": (
-        "export RUN --to onnx --licence MIT --out kept",
+        "export RUN --to onnx --licence MIT --direction BtoA --out kept",
         "share.export:export",
         ("Run('RUN')", Path("kept")),
-        {"to": ("onnx",), "licence": "MIT"},
+        {"to": ("onnx",), "licence": "MIT", "player": "b_to_a"},
     ),
     "modes": (
         "modes ring8 --recipes gan,r3gan --protocol own --rounds 9 --seeds 3 --first-seed 4 --jobs 2 --threads 3 "

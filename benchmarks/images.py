@@ -40,6 +40,7 @@ from sparring.games.questions import shrunken
 from sparring.metrics import Score, metric_named
 from sparring.metrics.fidelity import fidelities, scored
 from sparring.metrics.intervals import mean_interval
+from sparring.metrics.kernel import cubic_kernel
 from sparring.networks.johnson import ResNetTranslator
 from sparring.pictures import grid, scaled, to_uint8
 from sparring.share.load import load_translator
@@ -119,18 +120,13 @@ def _trained_on_kid(of: _Sides, steps: int, near: float, batch: int = 16) -> Res
         made = network(given).clamp(-1, 1)
         seen = of.eyes.module((made + 1) * 127.5).values
         # what of KID depends on these images, with all others as they were when last seen
-        loss = 2 * _kernel(seen, latest[others]).mean() - 2 * _kernel(seen, wanted).mean()
+        loss = 2 * cubic_kernel(seen, latest[others]).mean() - 2 * cubic_kernel(seen, wanted).mean()
         optim.zero_grad()
         (loss + near * (made - given).abs().mean()).backward()
         optim.step()
         falling.step()
         latest[chosen] = seen.detach()
     return network
-
-
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """KID's, of rows with rows."""
-    return (x @ y.t() / x.shape[1] + 1) ** 3
 
 
 def _retrieved(eyes: FeatureNetwork, images: Tensor, candidates: Tensor) -> dict[str, float]:

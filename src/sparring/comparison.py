@@ -231,7 +231,12 @@ def _command(setting: Setting, word: str, seed: int, place: Path | None) -> list
 
 def _kept(place: Path | None, setting: Setting, word: str, seed: int) -> Path | None:
     """The folder of a training until it is noted."""
-    return unfinished(place, slug(f"{word}-{seed}-{setting}"))
+    return unfinished(place, _named(setting, word, seed))
+
+
+def _named(setting: Setting, word: str, seed: int) -> str:
+    """A training as the name of a file, in a folder that may hold those of other settings."""
+    return f"{slug(word)}-{seed}-{hashlib.blake2b(str(setting).encode(), digest_size=4).hexdigest()}"
 
 
 def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path | None) -> dict[str, Any]:
@@ -256,8 +261,7 @@ def _play(setting: Setting, word: str, seed: int, devices: Devices, place: Path 
     generator = TrainedGenerator(state.players[recipe.sampler].shown())
     if place is not None:
         picture = grid(generator.sample(2500 if dataset.points else 64))
-        mark = hashlib.blake2b(str(setting).encode(), digest_size=4).hexdigest()  # a folder may hold other settings too
-        path = place / "samples" / f"{slug(word)}-{seed}-{mark}.png"
+        path = place / "samples" / f"{_named(setting, word, seed)}.png"
         write_durably(path, png(picture, {"recipe": word, "seed": str(seed)}))
     places, _ = replace(split, train=train).shown()
     mixture = MIXTURES.get(dataset.name) if dataset.points else None

@@ -175,7 +175,8 @@ def _plain(image: Image.Image, done: list[str]) -> Image.Image:
         clear = image.info.get("transparency")
         if isinstance(clear, int):
             grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-        return grey.convert("RGBA") if grey.mode == "LA" else grey
+            return grey.convert("RGBA")
+        return grey
     if image.mode == "1" and "transparency" not in image.info:
         done.append("1-bit to grey")
         return image.convert("L")

@@ -17,7 +17,7 @@ from sparring.game import Batch, Context, Task
 from sparring.games.pool import Pool
 from sparring.games.terms import terms_named
 from sparring.games.verdicts import note_verdicts, opposed, require_unpaired
-from sparring.games.views import Pieces
+from sparring.games.views import WHOLE, Pieces
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
 from sparring.objectives.penalties import Leaf
@@ -25,7 +25,6 @@ from sparring.recipe import Turn
 
 __all__ = ["CycleGame"]
 
-_WHOLE = Pieces()
 _TRANSLATORS, _JUDGES = ("a_to_b", "b_to_a"), ("judge_a", "judge_b")
 _TERMS = {_TRANSLATORS: {"adversarial", "cycle", "identity"}, _JUDGES: {"adversarial"}}
 
@@ -52,7 +51,7 @@ class CycleGame:
         loss: AdversarialLoss,
         pool: int = 50,
         direction: Literal["AtoB", "BtoA"] = "AtoB",
-        pieces: Pieces = _WHOLE,
+        pieces: Pieces = WHOLE,
     ) -> None:
         self.translator, self.judge, self.loss, self.direction = translator, judge, loss, direction
         self.pieces = pieces

@@ -19,7 +19,7 @@ from sparring.games.eyes import Eyes
 from sparring.games.questions import Question
 from sparring.games.terms import terms_named
 from sparring.games.verdicts import note_verdicts, opposed
-from sparring.games.views import Pieces
+from sparring.games.views import WHOLE, Pieces
 from sparring.networks.layers import Verdict
 from sparring.objectives.distances import absolute
 from sparring.objectives.losses import AdversarialLoss
@@ -28,7 +28,6 @@ from sparring.recipe import Turn
 
 __all__ = ["PairedGame"]
 
-_WHOLE = Pieces()
 _TERMS = {"discriminator": {"adversarial"}, "generator": {"adversarial", "absolute", "perceptual"}}
 
 
@@ -54,7 +53,7 @@ class PairedGame:
         question: Question,
         shown_given: bool = True,
         eyes: str | None = None,
-        pieces: Pieces = _WHOLE,
+        pieces: Pieces = WHOLE,
     ) -> None:
         self.generator, self.discriminator, self.loss = generator, discriminator, loss
         self.question, self.shown_given, self._eyes = question, shown_given, Eyes(eyes)

@@ -12,7 +12,7 @@ from sparring.chance import Draw
 from sparring.errors import ShapeError, UsageError
 from sparring.fitting import Shape
 
-__all__ = ["Pieces"]
+__all__ = ["WHOLE", "Pieces"]
 
 _MOST = 4.0
 
@@ -65,6 +65,10 @@ class Pieces:
         images = torch.where(over, images.flip(2), images)
         square = images.shape[2] == images.shape[3]
         return torch.where(on_side, images.transpose(2, 3), images) if square else images
+
+
+WHOLE = Pieces()
+"""All of every image, as it is."""
 
 
 def _cut(images: Tensor, shape: tuple[int, int], draw: Draw) -> Tensor:

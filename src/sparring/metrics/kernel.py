@@ -17,7 +17,7 @@ from sparring.metrics.inputs import pair
 from sparring.metrics.intervals import NORMAL
 from sparring.metrics.score import Fact, Metric, Score
 
-__all__ = ["kernel_distance", "kid"]
+__all__ = ["cubic_kernel", "kernel_distance", "kid"]
 
 _JUDGED = 5_000
 """Images of either set that are left out, one by one, for an interval."""
@@ -97,10 +97,10 @@ def _own(x: Tensor) -> Tensor:
 
 def _sums(x: Tensor, y: Tensor) -> Tensor:
     """Sum over j of k(x_i, y_j), for each i: [n]; the kernel matrix is never held whole."""
-    return torch.cat([_kernel(part, y).sum(1) for part in torch.split(x, 1000)])
+    return torch.cat([cubic_kernel(part, y).sum(1) for part in torch.split(x, 1000)])
 
 
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
+def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:
     """(x.y / d + 1)^3, [n, m] (Binkowski et al. 2018, equation 4)."""
     inner = torch.addmm(torch.ones((), dtype=x.dtype), x, y.T, alpha=1 / x.shape[1])
     return inner.square() * inner

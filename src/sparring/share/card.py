@@ -39,6 +39,7 @@ def make_card(
     kept = run.bound.recipe.sampler
     bound = replace(run.bound, recipe=run.bound.recipe.but(sampler=player or kept))
     facts, data = bound.facts, run.card["data"]
+    begun = _begun_with(run)
     scores = next((record for record in reversed(run.records()) if "scores" in record), None)
     if bound.recipe.sampler != kept:
         scores = None  # they are those of the kept one
@@ -50,10 +51,10 @@ def make_card(
         "sparring": run.card.get("sparring"),
         "data": {key: data[key] for key in ("name", "fingerprint", "images", "classes")},
         "trained_on": facts.images,
-        "begun_with": _begun_with(run),
+        "begun_with": begun,
         "scores": None if scores is None else {"seen": scores.get("seen"), "scores": scores["scores"]},
         "licence": _line(licence),
-        "warnings": _warnings(bound, checkpoint, scores, licence, _begun_with(run)),
+        "warnings": _warnings(bound, checkpoint, scores, licence, begun),
         "recipe": to_json(replace(bound, recipe=bound.recipe.but(given={}))),  # what it was given is in its weights
     }
 

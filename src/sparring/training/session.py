@@ -118,9 +118,10 @@ class Session:
 
 def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | None) -> Session:
     """Open the data, choose and bind the recipe, turn minutes into images, and say all of it."""
+    run = Run("runs" if out is None else out)
     if out is not None:
-        _refuse_existing(Run(out))
-    require_apart(wish.data, Path("runs") if out is None else Run(out).path)
+        _refuse_existing(run)
+    require_apart(wish.data, run.path)
     gpu, seed = devices.device.type == "cuda", wish.seed or 0
     dataset, recipe, reason = _open(wish, screen, gpu=gpu)
     source = wish.start.checkpoint if wish.start else None  # raises what it raises before anything is measured
@@ -155,7 +156,7 @@ def prepare(wish: Wish, devices: Devices, screen: Display, out: str | Path | Non
         **({"start": source.digest} if source else {}),
         "command": shlex.join(["sparring" if name == "__main__.py" else name, *sys.argv[1:]]),
     }
-    session = Session(Run(out or "runs"), bound, dataset, split, devices, card)
+    session = Session(run, bound, dataset, split, devices, card)
     said = endow(session.state, bound.recipe) + (inherit(session.state, source) if source else [])
     for line in said:
         screen.say(line)
